@@ -1,0 +1,73 @@
+import socket
+from typing import Literal, TypedDict
+
+from _fastpath.events import Event
+
+class TunnelStats(TypedDict):
+    rtt_us: int
+    streams: int
+    received: int
+    unacknowledged: int
+
+class Engine:
+    """One epoll loop in its own thread; moves all bytes of what is handed to it."""
+
+    def __init__(self) -> None: ...
+    @property
+    def event_fd(self) -> int:
+        """Readable while take_events() has something to give."""
+    def take_events(self) -> list[Event]: ...
+    def counters(self) -> dict[str, int]:
+        """Totals since the start: streams, bytes, clients; and blocks of 64 KiB in use and free."""
+    def close(self) -> None:
+        """Close everything that the engine owns and join its thread.  Twice is harmless."""
+
+class Tunnel:
+    """The resumable session between laptop and agent; opens streams over whatever carrier it has."""
+
+    engine: Engine
+    number: int  # as events name it
+    def __init__(self, engine: Engine, *, role: Literal["laptop", "agent"]) -> None: ...
+    def attach(self, fd: int, peer_received: int) -> None:
+        """Carry on over a connected socket.  Takes the fd, unless it raises.
+
+        peer_received: bytes of ours that the peer has, as its HELLO says.
+        OSError ERANGE: that offset is not in the replay buffer; EBUSY: a carrier is attached;
+        EPIPE: the tunnel is broken.  ValueError: closed."""
+    def detach(self) -> int:
+        """Drop the carrier, if any.  Returns the bytes received so far."""
+    def open_service(self, name: str) -> int:
+        """Laptop: a stream to a service of the agent.  Returns a non-blocking Unix socket, which
+        the caller owns: first the SOCKS5 reply, then the service's bytes."""
+    def stats(self) -> TunnelStats: ...
+    def close(self) -> None:
+        """Reset all streams and close the servers that feed the tunnel.  Twice is harmless."""
+
+class SocksServer:
+    """SOCKS5 (RFC 1928, 1929) with Tor's RESOLVE and RESOLVE_PTR on a listening socket."""
+
+    engine: Engine
+    number: int
+    port: int
+    def __init__(
+        self,
+        engine: Engine,
+        listener: socket.socket,
+        *,
+        tunnel: Tunnel | None = None,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        """Takes the listener.  Without a tunnel it connects and resolves on this machine."""
+    def close(self) -> None:
+        """Stop listening; connections that are established live on."""
+
+class Relay:
+    """Two connected sockets joined; half-close and reset pass through.  Takes both fds."""
+
+    engine: Engine
+    number: int
+    def __init__(self, engine: Engine, a_fd: int, b_fd: int) -> None: ...
+    @property
+    def open(self) -> bool: ...
+    def close(self) -> None: ...

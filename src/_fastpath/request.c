@@ -1,0 +1,268 @@
+#include "request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static void dial_next(struct request_job *job);
+
+static void finish(struct request_job *job, uint8_t code, const struct socks5_addr *addr)
+{
+	int fd = job->item.fd;
+
+	list_remove(&job->timer.node);
+	if (code != SOCKS5_SUCCEEDED) {
+		if (fd != -1)
+			close(fd);
+		fd = -1;
+		job->engine->counters.dials_failed++;
+	}
+	job->item.fd = -1;
+	job->done(job, code, addr, fd);
+}
+
+static void addr_from(struct socks5_addr *out, const union address *in)
+{
+	memset(out, 0, sizeof *out);
+	if (in->any.sa_family == AF_INET) {
+		out->atyp = SOCKS5_IPV4;
+		out->host_len = 4;
+		out->port = ntohs(in->v4.sin_port);
+		memcpy(out->host, &in->v4.sin_addr, 4);
+	} else {
+		out->atyp = SOCKS5_IPV6;
+		out->host_len = 16;
+		out->port = ntohs(in->v6.sin6_port);
+		memcpy(out->host, &in->v6.sin6_addr, 16);
+	}
+}
+
+static void addr_to(union address *out, const struct socks5_addr *in)
+{
+	memset(out, 0, sizeof *out);
+	if (in->atyp == SOCKS5_IPV4) {
+		out->v4.sin_family = AF_INET;
+		memcpy(&out->v4.sin_addr, in->host, 4);
+	} else {
+		out->v6.sin6_family = AF_INET6;
+		memcpy(&out->v6.sin6_addr, in->host, 16);
+	}
+}
+
+static void connected(struct request_job *job)
+{
+	union address bound;
+	struct socks5_addr addr;
+	socklen_t len = sizeof bound;
+
+	memset(&bound, 0, sizeof bound);
+	(void)getsockname(job->item.fd, &bound.any, &len);
+	addr_from(&addr, &bound);
+	finish(job, SOCKS5_SUCCEEDED, &addr);
+}
+
+static void dial_failed(struct request_job *job, int error)
+{
+	job->error = error;
+	list_remove(&job->timer.node);
+	if (job->item.fd != -1) {
+		close(job->item.fd);
+		job->item.fd = -1;
+	}
+	dial_next(job);
+}
+
+static void dial_ready(struct poll_item *item, unsigned events)
+{
+	struct request_job *job = list_entry(item, struct request_job, item);
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	if ((events & POLL_WRITE) == 0)
+		return;
+	if (getsockopt(item->fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		error = errno;
+	if (error != 0) {
+		dial_failed(job, error);
+		return;
+	}
+	/* A fresh socket reports POLL_HANGUP with POLL_WRITE before connect() has run: ask. */
+	union address peer;
+	socklen_t peer_len = sizeof peer;
+	if (getpeername(item->fd, &peer.any, &peer_len) == -1)
+		return;
+	connected(job);
+}
+
+static void dial_expired(struct timer *timer)
+{
+	dial_failed(list_entry(timer, struct request_job, timer), ETIMEDOUT);
+}
+
+static int dial(struct request_job *job, union address *addr)
+{
+	uint16_t port = htons(job->request.addr.port);
+	socklen_t len;
+	int rc;
+
+	if (addr->any.sa_family == AF_INET) {
+		addr->v4.sin_port = port;
+		len = sizeof addr->v4;
+	} else {
+		addr->v6.sin6_port = port;
+		len = sizeof addr->v6;
+	}
+	job->item.fd = socket(addr->any.sa_family, SOCK_STREAM, 0);
+	if (job->item.fd == -1)
+		return -errno;
+	rc = socket_prepare(job->item.fd);
+	if (rc != 0)
+		return rc;
+	if (connect(job->item.fd, &addr->any, len) == -1 && errno != EINPROGRESS)
+		return -errno;
+	return poller_add(job->engine->poller, &job->item);
+}
+
+static void dial_next(struct request_job *job)
+{
+	while (job->next_address < job->n_addresses) {
+		int rc = dial(job, &job->addresses[job->next_address++]);
+
+		if (rc == 0) {
+			engine_timer(job->engine, &job->timer, TIMER_DIAL);
+			return; /* dial_ready() follows, also for a connect that was over at once */
+		}
+		job->error = -rc;
+		if (job->item.fd != -1)
+			close(job->item.fd);
+		job->item.fd = -1;
+	}
+	finish(job, socks5_reply_from_errno(job->error), NULL);
+}
+
+static uint8_t reply_from_eai(int status)
+{
+	return status == EAI_NONAME || status == EAI_NODATA ? SOCKS5_HOST_UNREACHABLE
+							     : SOCKS5_GENERAL_FAILURE;
+}
+
+/* Tor's RESOLVE has room for one address: IPv4 when there is one, as most clients can use that. */
+static void answer_forward(struct request_job *job, const struct lookup *lookup)
+{
+	const union address *best = &lookup->addresses[0];
+	struct socks5_addr addr;
+
+	for (int i = 0; i < lookup->n_addresses; i++)
+		if (lookup->addresses[i].any.sa_family == AF_INET) {
+			best = &lookup->addresses[i];
+			break;
+		}
+	addr_from(&addr, best);
+	finish(job, SOCKS5_SUCCEEDED, &addr);
+}
+
+static void answer_reverse(struct request_job *job, const struct lookup *lookup)
+{
+	struct socks5_addr addr = {.atyp = SOCKS5_DOMAIN};
+	size_t len = strlen(lookup->name);
+
+	if (len == 0 || len > 255) {
+		finish(job, SOCKS5_GENERAL_FAILURE, NULL);
+		return;
+	}
+	addr.host_len = (uint8_t)len;
+	memcpy(addr.host, lookup->name, len + 1);
+	finish(job, SOCKS5_SUCCEEDED, &addr);
+}
+
+void request_resolved(struct request_job *job, const struct lookup *lookup)
+{
+	job->lookup = NULL;
+	if (lookup->status != 0 || (!lookup->reverse && lookup->n_addresses == 0)) {
+		finish(job, reply_from_eai(lookup->status), NULL);
+	} else if (lookup->reverse) {
+		answer_reverse(job, lookup);
+	} else if (job->request.cmd == SOCKS5_RESOLVE) {
+		answer_forward(job, lookup);
+	} else {
+		job->n_addresses = lookup->n_addresses;
+		memcpy(job->addresses, lookup->addresses, sizeof job->addresses);
+		dial_next(job);
+	}
+}
+
+static void look_up(struct request_job *job, bool reverse)
+{
+	struct lookup *lookup = calloc(1, sizeof *lookup);
+
+	if (lookup == NULL) {
+		finish(job, SOCKS5_GENERAL_FAILURE, NULL);
+		return;
+	}
+	lookup->job = job;
+	lookup->reverse = reverse;
+	if (reverse)
+		addr_to(&lookup->addresses[0], &job->request.addr);
+	else
+		memcpy(lookup->name, job->request.addr.host, job->request.addr.host_len);
+	if (resolver_start(job->engine->resolver, lookup) != 0) {
+		free(lookup);
+		finish(job, SOCKS5_GENERAL_FAILURE, NULL);
+		return;
+	}
+	job->lookup = lookup;
+	job->engine->counters.lookups++;
+}
+
+void request_start(struct request_job *job)
+{
+	const struct socks5_addr *addr = &job->request.addr;
+	bool named = addr->atyp == SOCKS5_DOMAIN;
+
+	job->lookup = NULL;
+	job->item = (struct poll_item){-1, dial_ready};
+	job->timer.expired = dial_expired;
+	list_init(&job->timer.node);
+	job->n_addresses = job->next_address = 0;
+	job->error = EADDRNOTAVAIL;
+	switch (job->request.cmd) {
+	case SOCKS5_CONNECT:
+		if (named) {
+			look_up(job, false);
+			return;
+		}
+		addr_to(&job->addresses[0], addr);
+		job->n_addresses = 1;
+		dial_next(job);
+		return;
+	case SOCKS5_RESOLVE:
+		if (named)
+			look_up(job, false);
+		else /* an address is its own answer, as Tor has it */
+			finish(job, SOCKS5_SUCCEEDED, addr);
+		return;
+	case SOCKS5_RESOLVE_PTR:
+		if (named)
+			finish(job, SOCKS5_BAD_ATYP, NULL);
+		else
+			look_up(job, true);
+		return;
+	default:
+		finish(job, SOCKS5_BAD_COMMAND, NULL);
+	}
+}
+
+void request_cancel(struct request_job *job)
+{
+	if (job->engine == NULL)
+		return;
+	if (job->lookup != NULL)
+		job->lookup->job = NULL;
+	job->lookup = NULL;
+	list_remove(&job->timer.node);
+	if (job->item.fd != -1)
+		close(job->item.fd);
+	job->item.fd = -1;
+}

@@ -1,0 +1,343 @@
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "link.h"
+#include "pair.h"
+#include "tunnel.h"
+
+enum { ACCEPTS_A_TURN = 64 };
+
+static void client_free(struct client *client)
+{
+	request_cancel(&client->job);
+	client->item.fd = -1;
+	list_remove(&client->node);
+	list_remove(&client->task.node);
+	list_remove(&client->timer.node);
+	engine_bury(client->engine, &client->grave);
+}
+
+void client_close(struct client *client)
+{
+	close(client->item.fd);
+	client_free(client);
+}
+
+/* Small answers to a young socket always fit its buffer; one that does not is not worth waiting. */
+static bool client_send(struct client *client, const uint8_t *data, ssize_t len)
+{
+	return send(client->item.fd, data, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) == len;
+}
+
+static void client_refuse(struct client *client, uint8_t code)
+{
+	uint8_t reply[SOCKS5_REPLY_MAX];
+
+	(void)client_send(client, reply, socks5_make_reply(reply, sizeof reply, code, NULL));
+	client_close(client);
+}
+
+/* Without a tunnel: the request has been carried out. */
+static void client_done(struct request_job *job, uint8_t code, const struct socks5_addr *addr, int fd)
+{
+	struct client *client = list_entry(job, struct client, job);
+	uint8_t reply[SOCKS5_REPLY_MAX];
+	ssize_t len = socks5_make_reply(reply, sizeof reply, code, addr);
+
+	if (!client_send(client, reply, len) || fd == -1) {
+		if (fd != -1)
+			close(fd);
+		client_close(client);
+		return;
+	}
+	if (client->len > 0 && send(fd, client->buf, client->len, MSG_NOSIGNAL | MSG_DONTWAIT) !=
+				       (ssize_t)client->len) {
+		socket_reset(fd);
+		client_close(client);
+		return;
+	}
+	if (pair_open(client->engine, client->item.fd, true, fd, true) == NULL) {
+		socket_reset(fd);
+		client_close(client);
+		return;
+	}
+	client_free(client);
+}
+
+static void client_dial(struct client *client, const struct socks5_request *request)
+{
+	client->state = CLIENT_DIALLING;
+	list_remove(&client->timer.node);
+	client->job.engine = client->engine;
+	client->job.request = *request;
+	client->job.done = client_done;
+	request_start(&client->job);
+}
+
+static void client_eat(struct client *client, ssize_t len)
+{
+	client->len -= (size_t)len;
+	memmove(client->buf, client->buf + len, client->len);
+}
+
+static int take_greeting(struct client *client)
+{
+	struct socks5_greeting greeting;
+	ssize_t n = socks5_take_greeting(client->buf, client->len, &greeting);
+	uint8_t wanted = client->server->with_password ? SOCKS5_USERPASS : SOCKS5_NO_AUTH;
+	uint8_t answer[2];
+	bool offered;
+
+	if (n <= 0)
+		return n == 0 ? 0 : -1;
+	offered = memchr(greeting.methods, wanted, greeting.n_methods) != NULL;
+	n = offered ? n : -1;
+	if (!client_send(client, answer,
+			 socks5_make_method(answer, sizeof answer,
+					    offered ? wanted : (uint8_t)SOCKS5_NO_ACCEPTABLE)) ||
+	    n < 0)
+		return -1;
+	client_eat(client, n);
+	client->state = client->server->with_password ? CLIENT_PASSWORD : CLIENT_REQUEST;
+	return 1;
+}
+
+/* As long for a wrong byte at the front as for one at the end. */
+static bool equal(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	uint8_t differ = 0;
+
+	for (size_t i = 0; i < len; i++)
+		differ |= (uint8_t)(a[i] ^ b[i]);
+	return differ == 0;
+}
+
+static int take_password(struct client *client)
+{
+	const struct server *server = client->server;
+	struct socks5_userpass given;
+	ssize_t n = socks5_take_userpass(client->buf, client->len, &given);
+	uint8_t answer[2];
+	bool right;
+
+	if (n <= 0)
+		return n == 0 ? 0 : -1;
+	right = given.user_len == server->user_len && given.pass_len == server->pass_len &&
+		equal(given.user, server->user, server->user_len) &&
+		equal(given.pass, server->pass, server->pass_len);
+	if (!client_send(client, answer,
+			 socks5_make_userpass_status(answer, sizeof answer, right ? 0 : 1)) ||
+	    !right)
+		return -1;
+	client_eat(client, n);
+	client->state = CLIENT_REQUEST;
+	return 1;
+}
+
+/* Returns -2 when the client has become something else. */
+static int take_request(struct client *client)
+{
+	struct socks5_request request;
+	struct tunnel *tunnel = client->server->tunnel;
+	ssize_t n = socks5_take_request(client->buf, client->len, &request);
+
+	if (n == 0)
+		return 0;
+	if (n < 0) {
+		client_refuse(client, socks5_reply_for(client->buf, client->len));
+		return -2;
+	}
+	if (request.cmd != SOCKS5_CONNECT && request.cmd != SOCKS5_RESOLVE &&
+	    request.cmd != SOCKS5_RESOLVE_PTR) {
+		client_refuse(client, SOCKS5_BAD_COMMAND);
+		return -2;
+	}
+	if (tunnel == NULL) {
+		client_eat(client, n);
+		client_dial(client, &request);
+	} else if (link_open(tunnel, client->item.fd, &client->item, client->buf, client->len) == 0) {
+		client_free(client);
+	} else {
+		client_refuse(client, SOCKS5_GENERAL_FAILURE);
+	}
+	return -2;
+}
+
+static int client_step(struct client *client)
+{
+	switch (client->state) {
+	case CLIENT_GREETING:
+		return take_greeting(client);
+	case CLIENT_PASSWORD:
+		return take_password(client);
+	case CLIENT_REQUEST:
+		return take_request(client);
+	case CLIENT_DIALLING:
+		break;
+	}
+	return 0;
+}
+
+static void client_run(struct task *task)
+{
+	struct client *client = list_entry(task, struct client, task);
+	ssize_t n;
+	int rc;
+
+	if (client->state == CLIENT_DIALLING)
+		return; /* early data waits in the kernel */
+	n = recv(client->item.fd, client->buf + client->len, sizeof client->buf - client->len,
+		 MSG_DONTWAIT);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+		if (errno == EINTR)
+			engine_task(client->engine, task);
+		return;
+	}
+	if (n <= 0 || client->server == NULL) {
+		client_close(client);
+		return;
+	}
+	client->len += (size_t)n;
+	do
+		rc = client_step(client);
+	while (rc == 1);
+	if (rc == -1)
+		client_close(client);
+	else if (rc == 0)
+		engine_task(client->engine, task);
+}
+
+static void client_ready(struct poll_item *item, unsigned events)
+{
+	struct client *client = list_entry(item, struct client, item);
+
+	if (client->state == CLIENT_DIALLING && (events & POLL_BROKEN) != 0)
+		client_close(client);
+	else if ((events & POLL_READ) != 0)
+		engine_task(client->engine, &client->task);
+}
+
+static void client_expired(struct timer *timer)
+{
+	client_close(list_entry(timer, struct client, timer));
+}
+
+static void client_open(struct server *server, int fd)
+{
+	struct client *client = calloc(1, sizeof *client);
+
+	if (client == NULL || socket_prepare(fd) != 0) {
+		close(fd);
+		free(client);
+		return;
+	}
+	client->server = server;
+	client->engine = server->engine;
+	client->task.run = client_run;
+	client->timer.expired = client_expired;
+	client->item = (struct poll_item){fd, client_ready};
+	list_init(&client->task.node);
+	list_init(&client->timer.node);
+	list_append(&server->engine->clients, &client->node);
+	server->engine->counters.clients++;
+	if (poller_add(server->engine->poller, &client->item) != 0) {
+		client_close(client);
+		return;
+	}
+	engine_timer(server->engine, &client->timer, TIMER_HANDSHAKE);
+}
+
+static void server_accept(struct server *server)
+{
+	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+		int fd = accept(server->item.fd, NULL, NULL);
+
+		if (fd != -1) {
+			client_open(server, fd);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		/* Out of descriptors or memory: the edge is gone, so come back by the clock. */
+		if (errno != EAGAIN && list_empty(&server->starved))
+			list_append(&server->engine->starved, &server->starved);
+		return;
+	}
+	engine_task(server->engine, &server->task);
+}
+
+static void server_run(struct task *task)
+{
+	server_accept(list_entry(task, struct server, task));
+}
+
+void server_retry(struct server *server)
+{
+	server_accept(server);
+}
+
+static void server_ready(struct poll_item *item, unsigned events)
+{
+	(void)events;
+	server_accept(list_entry(item, struct server, item));
+}
+
+struct server *server_open(struct engine *engine, int listener, struct tunnel *tunnel,
+			   const char *user, const char *pass)
+{
+	struct server *server = calloc(1, sizeof *server);
+	int rc;
+
+	if (server == NULL)
+		return NULL;
+	server->engine = engine;
+	server->tunnel = tunnel;
+	server->number = ++engine->numbers;
+	server->item = (struct poll_item){listener, server_ready};
+	server->task.run = server_run;
+	list_init(&server->task.node);
+	list_init(&server->starved);
+	if (user != NULL) {
+		server->with_password = true;
+		server->user_len = (uint8_t)strlen(user);
+		server->pass_len = (uint8_t)strlen(pass);
+		memcpy(server->user, user, server->user_len);
+		memcpy(server->pass, pass, server->pass_len);
+	}
+	rc = socket_prepare(listener);
+	if (rc == 0)
+		rc = poller_add(engine->poller, &server->item);
+	if (rc != 0) {
+		free(server);
+		errno = -rc;
+		return NULL;
+	}
+	list_append(&engine->servers, &server->node);
+	return server;
+}
+
+void server_close(struct server *server)
+{
+	struct list *node, *next;
+
+	for (node = server->engine->clients.next; node != &server->engine->clients; node = next) {
+		struct client *client = list_entry(node, struct client, node);
+
+		next = node->next;
+		if (client->server == server && client->state != CLIENT_DIALLING)
+			client_close(client);
+		else if (client->server == server)
+			client->server = NULL;
+	}
+	close(server->item.fd);
+	server->item.fd = -1;
+	list_remove(&server->node);
+	list_remove(&server->starved);
+	list_remove(&server->task.node);
+	engine_bury(server->engine, &server->grave);
+}

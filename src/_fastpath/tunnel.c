@@ -1,0 +1,369 @@
+#include "tunnel.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "link.h"
+#include "server.h"
+
+enum {
+	READS_A_TURN = 4,
+	VECTORS = 16,
+	NOTSENT_BYTES = 256 * 1024, /* bytes that the kernel may hold unsent; the rest stays ours */
+};
+
+static void tunnel_emit(void *context, const uint8_t head[FRAME_HEADER])
+{
+	struct tunnel *tunnel = context;
+	size_t room;
+	uint8_t *to = outbox_reserve(&tunnel->out, &tunnel->engine->pool, FRAME_HEADER, &room);
+
+	if (to == NULL) {
+		tunnel->broken = true; /* noticed at the end of the turn */
+		return;
+	}
+	memcpy(to, head, FRAME_HEADER);
+	outbox_commit(&tunnel->out, FRAME_HEADER);
+}
+
+static void carrier_drop(struct tunnel *tunnel)
+{
+	if (tunnel->carrier.fd == -1)
+		return;
+	close(tunnel->carrier.fd);
+	tunnel->carrier.fd = -1;
+	tunnel->readable = tunnel->writable = false;
+	list_remove(&tunnel->task.node);
+}
+
+static void carrier_lost(struct tunnel *tunnel, int error)
+{
+	struct engine_event *event;
+
+	carrier_drop(tunnel);
+	event = engine_event(tunnel->engine, EVENT_CARRIER_LOST);
+	if (event == NULL)
+		return;
+	event->tunnel = tunnel->number;
+	event->received = tunnel->received;
+	event->error = error;
+}
+
+static void reset_links(struct tunnel *tunnel)
+{
+	while (!list_empty(&tunnel->links))
+		link_reset(list_entry(tunnel->links.next, struct link, node));
+}
+
+/* The peer broke the protocol, or there is no memory: nothing of the session can be trusted. */
+static void tunnel_break(struct tunnel *tunnel, int error)
+{
+	struct engine_event *event;
+
+	tunnel->broken = true;
+	carrier_drop(tunnel);
+	reset_links(tunnel);
+	event = engine_event(tunnel->engine, EVENT_TUNNEL_BROKEN);
+	if (event == NULL)
+		return;
+	event->tunnel = tunnel->number;
+	event->error = error;
+}
+
+static void pong(struct tunnel *tunnel, uint64_t value)
+{
+	uint64_t sample = tunnel->engine->now_us - tunnel->pinged_us;
+
+	if (value != tunnel->ping)
+		return;
+	/* RFC 6298's smoothing, an eighth of the sample. */
+	if (tunnel->mux.rtt_us == 0)
+		tunnel->mux.rtt_us = sample > 0 ? sample : 1;
+	else
+		tunnel->mux.rtt_us = (7 * tunnel->mux.rtt_us + sample) / 8;
+}
+
+static int dispatch(struct tunnel *tunnel, const struct mux_event *event)
+{
+	struct link *link = event->stream == NULL ? NULL : event->stream->owner;
+
+	switch (event->kind) {
+	case MUX_OPENED:
+		link_accept(tunnel, event->stream);
+		return 0;
+	case MUX_DATA:
+		tunnel->engine->counters.tunnel_bytes_in += event->len;
+		link_data(link, event->data, event->len);
+		return 0;
+	case MUX_CREDIT:
+		engine_task(tunnel->engine, &link->task);
+		return 0;
+	case MUX_FIN:
+		link_fin(link);
+		return 0;
+	case MUX_RESET:
+		link_reset(link);
+		return 0;
+	case MUX_PONG:
+		pong(tunnel, event->value);
+		return 0;
+	case MUX_ACK:
+		tunnel->owed -= FRAME_HEADER;
+		return outbox_acknowledge(&tunnel->out, &tunnel->engine->pool, event->value);
+	case MUX_GOAWAY: /* the peer's close of the carrier follows */
+	case MUX_NONE:
+		return 0;
+	}
+	return 0;
+}
+
+static int feed(struct tunnel *tunnel, const uint8_t *data, size_t len)
+{
+	struct mux_event event;
+
+	for (;;) {
+		ssize_t eaten = mux_take(&tunnel->mux, data, len, &event);
+		int rc;
+
+		if (eaten < 0)
+			return (int)eaten;
+		if (eaten == 0 && event.kind == MUX_NONE)
+			return 0;
+		rc = dispatch(tunnel, &event);
+		if (rc != 0)
+			return rc;
+		data += eaten;
+		len -= (size_t)eaten;
+	}
+}
+
+static void carrier_run(struct task *task)
+{
+	struct tunnel *tunnel = list_entry(task, struct tunnel, task);
+
+	for (int i = 0; i < READS_A_TURN && tunnel->readable; i++) {
+		ssize_t n = read(tunnel->carrier.fd, tunnel->input, CARRIER_READ);
+		int rc;
+
+		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+			tunnel->readable = errno == EINTR;
+			continue;
+		}
+		if (n <= 0) {
+			carrier_lost(tunnel, n == 0 ? 0 : errno);
+			return;
+		}
+		tunnel->heard_us = tunnel->engine->now_us;
+		tunnel->received += (uint64_t)n;
+		tunnel->owed += n;
+		rc = feed(tunnel, tunnel->input, (size_t)n);
+		if (rc != 0) {
+			tunnel_break(tunnel, -rc);
+			return;
+		}
+	}
+	if (tunnel->readable)
+		engine_task(tunnel->engine, task);
+}
+
+static void carrier_ready(struct poll_item *item, unsigned events)
+{
+	struct tunnel *tunnel = list_entry(item, struct tunnel, carrier);
+
+	if ((events & POLL_READ) != 0) {
+		tunnel->readable = true;
+		engine_task(tunnel->engine, &tunnel->task);
+	}
+	if ((events & POLL_WRITE) != 0)
+		tunnel->writable = true;
+}
+
+static void carrier_flush(struct tunnel *tunnel)
+{
+	struct iovec vectors[VECTORS];
+
+	while (tunnel->writable && tunnel->out.written < tunnel->out.queued) {
+		struct msghdr msg = {.msg_iov = vectors};
+		size_t want = 0;
+		ssize_t n;
+		int count = outbox_vectors(&tunnel->out, vectors, VECTORS);
+
+		for (int i = 0; i < count; i++)
+			want += vectors[i].iov_len;
+		msg.msg_iovlen = (size_t)count;
+		n = sendmsg(tunnel->carrier.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			tunnel->writable = false;
+			/* What the peer sent before it went away is still to be read. */
+			if (errno != EAGAIN && !tunnel->readable)
+				carrier_lost(tunnel, errno);
+			return;
+		}
+		outbox_written(&tunnel->out, (size_t)n);
+		tunnel->engine->counters.tunnel_bytes_out += (uint64_t)n;
+		tunnel->writable = (size_t)n == want;
+	}
+}
+
+bool tunnel_full(const struct tunnel *tunnel)
+{
+	return tunnel->out.queued - tunnel->out.written >= UNSENT_MAX ||
+	       tunnel->out.queued - tunnel->out.acked >= REPLAY_MAX;
+}
+
+static void wake_waiting(struct tunnel *tunnel)
+{
+	struct list *node;
+
+	if (tunnel_full(tunnel))
+		return;
+	while ((node = list_shift(&tunnel->waiting)) != NULL)
+		engine_task(tunnel->engine, &list_entry(node, struct link, waiting)->task);
+}
+
+static void acknowledge(struct tunnel *tunnel)
+{
+	uint64_t now = tunnel->engine->now_us;
+
+	if (tunnel->owed <= 0) {
+		tunnel->ack_due_us = UINT64_MAX;
+	} else if (tunnel->owed >= ACK_BYTES || now >= tunnel->ack_due_us) {
+		tunnel->owed = 0;
+		tunnel->ack_due_us = UINT64_MAX;
+		mux_ack(&tunnel->mux, tunnel->received);
+	} else if (tunnel->ack_due_us == UINT64_MAX) {
+		tunnel->ack_due_us = now + ACK_DELAY_US;
+	}
+}
+
+/* A ping keeps idle timeouts of API servers and proxies away and shows a carrier that hangs. */
+static void keep_alive(struct tunnel *tunnel)
+{
+	uint64_t now = tunnel->engine->now_us;
+
+	if (now >= tunnel->ping_due_us) {
+		tunnel->ping_due_us = now + PING_US;
+		tunnel->pinged_us = now;
+		mux_ping(&tunnel->mux, ++tunnel->ping);
+	}
+	if (now >= tunnel->heard_us + SILENCE_US)
+		carrier_lost(tunnel, ETIMEDOUT);
+}
+
+void tunnel_turn(struct tunnel *tunnel)
+{
+	if (tunnel->carrier.fd == -1)
+		return;
+	if (tunnel->broken) {
+		tunnel_break(tunnel, ENOMEM);
+		return;
+	}
+	acknowledge(tunnel);
+	keep_alive(tunnel);
+	carrier_flush(tunnel);
+	wake_waiting(tunnel);
+}
+
+uint64_t tunnel_due_us(const struct tunnel *tunnel)
+{
+	uint64_t due = tunnel->heard_us + SILENCE_US;
+
+	if (tunnel->carrier.fd == -1)
+		return UINT64_MAX;
+	due = tunnel->ping_due_us < due ? tunnel->ping_due_us : due;
+	return tunnel->ack_due_us < due ? tunnel->ack_due_us : due;
+}
+
+struct tunnel *tunnel_open(struct engine *engine, bool agent)
+{
+	struct tunnel *tunnel = calloc(1, sizeof *tunnel);
+
+	if (tunnel == NULL)
+		return NULL;
+	tunnel->input = malloc(CARRIER_READ);
+	if (tunnel->input == NULL) {
+		free(tunnel);
+		return NULL;
+	}
+	tunnel->engine = engine;
+	tunnel->number = ++engine->numbers;
+	tunnel->agent = agent;
+	tunnel->carrier = (struct poll_item){-1, carrier_ready};
+	tunnel->task.run = carrier_run;
+	tunnel->ack_due_us = UINT64_MAX;
+	list_init(&tunnel->task.node);
+	list_init(&tunnel->links);
+	list_init(&tunnel->waiting);
+	mux_init(&tunnel->mux, !agent, tunnel_emit, tunnel);
+	list_append(&engine->tunnels, &tunnel->node);
+	return tunnel;
+}
+
+static void close_servers(struct tunnel *tunnel)
+{
+	struct list *node, *next;
+
+	for (node = tunnel->engine->servers.next; node != &tunnel->engine->servers; node = next) {
+		struct server *server = list_entry(node, struct server, node);
+
+		next = node->next;
+		if (server->tunnel == tunnel)
+			server_close(server);
+	}
+}
+
+void tunnel_close(struct tunnel *tunnel)
+{
+	close_servers(tunnel);
+	reset_links(tunnel);
+	if (tunnel->carrier.fd != -1 && !tunnel->broken) {
+		mux_goaway(&tunnel->mux, 0);
+		carrier_flush(tunnel);
+	}
+	carrier_drop(tunnel);
+	mux_clear(&tunnel->mux);
+	outbox_clear(&tunnel->out, &tunnel->engine->pool);
+	free(tunnel->input);
+	list_remove(&tunnel->node);
+	engine_bury(tunnel->engine, &tunnel->grave);
+}
+
+int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received)
+{
+	int lowat = NOTSENT_BYTES;
+	int rc;
+
+	if (tunnel->broken)
+		return -EPIPE;
+	if (tunnel->carrier.fd != -1)
+		return -EBUSY;
+	rc = socket_prepare(fd);
+	if (rc == 0)
+		rc = outbox_rewind(&tunnel->out, &tunnel->engine->pool, peer_received);
+	if (rc != 0)
+		return rc;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+	tunnel->carrier.fd = fd;
+	rc = poller_add(tunnel->engine->poller, &tunnel->carrier);
+	if (rc != 0) {
+		tunnel->carrier.fd = -1;
+		return rc;
+	}
+	tunnel->heard_us = clock_us();
+	tunnel->ping_due_us = 0;
+	engine_wake(tunnel->engine);
+	return 0;
+}
+
+uint64_t tunnel_detach(struct tunnel *tunnel)
+{
+	carrier_drop(tunnel);
+	return tunnel->received;
+}
