@@ -30,19 +30,19 @@ cdef extern from "engine.h" nogil:
     struct pool:
         size_t n_free, n_used
 
-    struct engine:
+    struct c_engine "engine":
         pthread_mutex_t lock
         int event_fd
         counters counters
         pool pool
 
-    engine *engine_start() noexcept
-    void engine_stop(engine *) noexcept
-    engine_event *engine_take_event(engine *) noexcept
-    void engine_wake(engine *) noexcept
-    tunnel *engine_find_tunnel(engine *, uint64_t) noexcept
-    server *engine_find_server(engine *, uint64_t) noexcept
-    pair *engine_find_pair(engine *, uint64_t) noexcept
+    c_engine *engine_start() noexcept
+    void engine_stop(c_engine *) noexcept
+    engine_event *engine_take_event(c_engine *) noexcept
+    void engine_wake(c_engine *) noexcept
+    c_tunnel *engine_find_tunnel(c_engine *, uint64_t) noexcept
+    c_server *engine_find_server(c_engine *, uint64_t) noexcept
+    c_pair *engine_find_pair(c_engine *, uint64_t) noexcept
     int socket_prepare(int) noexcept
 
 
@@ -57,37 +57,43 @@ cdef extern from "block.h" nogil:
         uint64_t acked, written, queued
 
 
+cdef extern from "poller.h" nogil:
+    struct poll_item:
+        int fd
+
+
 cdef extern from "tunnel.h" nogil:
-    struct tunnel:
+    struct c_tunnel "tunnel":
         uint64_t number
+        poll_item carrier
         uint64_t received
         mux mux
         outbox out
 
-    tunnel *tunnel_open(engine *, bint agent) noexcept
-    void tunnel_close(tunnel *) noexcept
-    int tunnel_attach(tunnel *, int fd, uint64_t peer_received) noexcept
-    uint64_t tunnel_detach(tunnel *) noexcept
+    c_tunnel *tunnel_open(c_engine *, bint agent) noexcept
+    void tunnel_close(c_tunnel *) noexcept
+    int tunnel_attach(c_tunnel *, int fd, uint64_t peer_received, const uint8_t *, size_t) noexcept
+    uint64_t tunnel_detach(c_tunnel *) noexcept
 
 
 cdef extern from "link.h" nogil:
-    int link_open(tunnel *, int fd, void *from_item, const uint8_t *head, size_t len) noexcept
+    int link_open(c_tunnel *, int fd, void *from_item, const uint8_t *head, size_t len) noexcept
 
 
 cdef extern from "server.h" nogil:
-    struct server:
+    struct c_server "server":
         uint64_t number
 
-    server *server_open(engine *, int listener, tunnel *, const char *user, const char *password) noexcept
-    void server_close(server *) noexcept
+    c_server *server_open(c_engine *, int listener, c_tunnel *, const char *user, const char *password) noexcept
+    void server_close(c_server *) noexcept
 
 
 cdef extern from "pair.h" nogil:
-    struct pair:
+    struct c_pair "pair":
         uint64_t number
 
-    pair *pair_open(engine *, int a, bint a_registered, int b, bint b_registered) noexcept
-    void pair_close(pair *) noexcept
+    c_pair *pair_open(c_engine *, int a, bint a_registered, int b, bint b_registered) noexcept
+    void pair_close(c_pair *) noexcept
 
 
 cdef extern from "socks5.h" nogil:

@@ -4,6 +4,7 @@ from typing import Literal, TypedDict
 from _fastpath.events import Event
 
 class TunnelStats(TypedDict):
+    attached: bool
     rtt_us: int
     streams: int
     received: int
@@ -28,10 +29,11 @@ class Tunnel:
     engine: Engine
     number: int  # as events name it
     def __init__(self, engine: Engine, *, role: Literal["laptop", "agent"]) -> None: ...
-    def attach(self, fd: int, peer_received: int) -> None:
+    def attach(self, fd: int, peer_received: int, greeting: bytes = b"") -> None:
         """Carry on over a connected socket.  Takes the fd, unless it raises.
 
         peer_received: bytes of ours that the peer has, as its HELLO says.
+        greeting: what goes out before the tunnel's bytes, if the offset is good.
         OSError ERANGE: that offset is not in the replay buffer; EBUSY: a carrier is attached;
         EPIPE: the tunnel is broken.  ValueError: closed."""
     def detach(self) -> int:

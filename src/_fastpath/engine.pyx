@@ -20,14 +20,14 @@ cdef int _check(int rc) except -1:
 
 
 cdef class Engine:
-    cdef engine *_c
+    cdef c_engine *_c
 
     def __cinit__(self):
         self._c = engine_start()
         if self._c == NULL:
             _check(-errno)
 
-    cdef engine *_lock(self) except NULL:
+    cdef c_engine *_lock(self) except NULL:
         """The engine with its lock held; the caller unlocks."""
         if self._c == NULL:
             raise ValueError("the engine is closed")
@@ -46,7 +46,7 @@ cdef class Engine:
         return self._c.event_fd
 
     def take_events(self):
-        cdef engine *c = self._lock()
+        cdef c_engine *c = self._lock()
         cdef engine_event *event
         taken = []
         try:
@@ -65,7 +65,7 @@ cdef class Engine:
             self._unlock()
 
     def counters(self):
-        cdef engine *c = self._lock()
+        cdef c_engine *c = self._lock()
         try:
             found = dict(c.counters)
             found["blocks_used"] = c.pool.n_used
@@ -75,7 +75,7 @@ cdef class Engine:
             self._unlock()
 
     def close(self):
-        cdef engine *c = self._c
+        cdef c_engine *c = self._c
         self._c = NULL
         if c != NULL:
             with nogil:
@@ -90,10 +90,10 @@ cdef class Tunnel:
     cdef readonly unsigned long long number
 
     def __init__(self, Engine engine, *, role):
-        cdef tunnel *t
+        cdef c_tunnel *t
         if role not in ("laptop", "agent"):
             raise ValueError(f"role {role!r} is neither 'laptop' nor 'agent'")
-        cdef engine *c = engine._lock()
+        cdef c_engine *c = engine._lock()
         t = tunnel_open(c, role == "agent")
         if t != NULL:
             self.number = t.number
@@ -102,21 +102,21 @@ cdef class Tunnel:
             raise MemoryError
         self.engine = engine
 
-    cdef tunnel *_find(self, engine *c) except NULL:
-        cdef tunnel *t = engine_find_tunnel(c, self.number)
+    cdef c_tunnel *_find(self, c_engine *c) except NULL:
+        cdef c_tunnel *t = engine_find_tunnel(c, self.number)
         if t == NULL:
             raise ValueError("the tunnel is closed")
         return t
 
-    def attach(self, int fd, unsigned long long peer_received):
-        cdef engine *c = self.engine._lock()
+    def attach(self, int fd, unsigned long long peer_received, bytes greeting=b""):
+        cdef c_engine *c = self.engine._lock()
         try:
-            _check(tunnel_attach(self._find(c), fd, peer_received))
+            _check(tunnel_attach(self._find(c), fd, peer_received, <const uint8_t *><const char *>greeting, len(greeting)))
         finally:
             self.engine._unlock()
 
     def detach(self):
-        cdef engine *c = self.engine._lock()
+        cdef c_engine *c = self.engine._lock()
         try:
             return tunnel_detach(self._find(c))
         finally:
@@ -137,7 +137,7 @@ cdef class Tunnel:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         theirs.setblocking(False)
-        cdef engine *c = NULL
+        cdef c_engine *c = NULL
         try:
             c = self.engine._lock()
             _check(link_open(self._find(c), theirs.fileno(), NULL, head, <size_t>size))
@@ -151,11 +151,12 @@ cdef class Tunnel:
             theirs.close()
 
     def stats(self):
-        cdef engine *c = self.engine._lock()
-        cdef tunnel *t
+        cdef c_engine *c = self.engine._lock()
+        cdef c_tunnel *t
         try:
             t = self._find(c)
             return {
+                "attached": t.carrier.fd != -1,
                 "rtt_us": t.mux.rtt_us,
                 "streams": t.mux.n_streams,
                 "received": t.received,
@@ -165,8 +166,8 @@ cdef class Tunnel:
             self.engine._unlock()
 
     def close(self):
-        cdef engine *c
-        cdef tunnel *t
+        cdef c_engine *c
+        cdef c_tunnel *t
         if self.engine._c == NULL:
             return
         c = self.engine._lock()
@@ -185,12 +186,12 @@ cdef class SocksServer:
     def __init__(self, Engine engine, listener, *, Tunnel tunnel=None, username=None, password=None):
         cdef bytes user = (username or "").encode()
         cdef bytes word = (password or "").encode()
-        cdef tunnel *t = NULL
-        cdef server *s
+        cdef c_tunnel *t = NULL
+        cdef c_server *s
         if (username is None) != (password is None) or len(user) > 255 or len(word) > 255:
             raise ValueError("user name and password: both or neither, 255 bytes at most")
         port = listener.getsockname()[1]
-        cdef engine *c = engine._lock()
+        cdef c_engine *c = engine._lock()
         try:
             if tunnel is not None:
                 t = tunnel._find(c)
@@ -206,8 +207,8 @@ cdef class SocksServer:
         self.port = port
 
     def close(self):
-        cdef engine *c
-        cdef server *s
+        cdef c_engine *c
+        cdef c_server *s
         if self.engine._c == NULL:
             return
         c = self.engine._lock()
@@ -223,10 +224,10 @@ cdef class Relay:
     cdef readonly unsigned long long number
 
     def __init__(self, Engine engine, int a_fd, int b_fd):
-        cdef pair *p
+        cdef c_pair *p
         _check(socket_prepare(a_fd))
         _check(socket_prepare(b_fd))
-        cdef engine *c = engine._lock()
+        cdef c_engine *c = engine._lock()
         try:
             p = pair_open(c, a_fd, False, b_fd, False)
             if p == NULL:
@@ -238,14 +239,14 @@ cdef class Relay:
 
     @property
     def open(self):
-        cdef engine *c = self.engine._lock()
+        cdef c_engine *c = self.engine._lock()
         found = engine_find_pair(c, self.number) != NULL
         self.engine._unlock()
         return found
 
     def close(self):
-        cdef engine *c
-        cdef pair *p
+        cdef c_engine *c
+        cdef c_pair *p
         if self.engine._c == NULL:
             return
         c = self.engine._lock()

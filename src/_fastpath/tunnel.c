@@ -335,7 +335,8 @@ void tunnel_close(struct tunnel *tunnel)
 	engine_bury(tunnel->engine, &tunnel->grave);
 }
 
-int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received)
+int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received, const uint8_t *greeting,
+		  size_t len)
 {
 	int lowat = NOTSENT_BYTES;
 	int rc;
@@ -349,6 +350,9 @@ int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received)
 		rc = outbox_rewind(&tunnel->out, &tunnel->engine->pool, peer_received);
 	if (rc != 0)
 		return rc;
+	/* A few bytes into the empty buffer of a new socket: all or nothing. */
+	if (len > 0 && send(fd, greeting, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
+		return -ECONNRESET;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
 	tunnel->carrier.fd = fd;
 	rc = poller_add(tunnel->engine->poller, &tunnel->carrier);

@@ -44,10 +44,12 @@ struct tunnel {
 struct tunnel *tunnel_open(struct engine *engine, bool agent);
 /* Resets all streams, says go away if a carrier is attached, and closes the servers that feed it. */
 void tunnel_close(struct tunnel *tunnel);
-/* Take over a connected socket; the peer has received `peer_received` bytes so far.
+/* Take over a connected socket; the peer has received `peer_received` bytes so far.  `greeting` is
+ * sent first: the answer to a HELLO, which may only be given when the offset is good.
  * 0, or -errno and the socket is still the caller's: -ERANGE when the peer's offset is not in the
  * replay buffer, -EBUSY when a carrier is attached, -EPIPE when the tunnel is broken. */
-int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received);
+int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received, const uint8_t *greeting,
+		  size_t len);
 /* Close the carrier, if any; returns the bytes received, for the HELLO of the next one. */
 uint64_t tunnel_detach(struct tunnel *tunnel);
 

@@ -1,0 +1,67 @@
+"""Start the agent from its command line.
+
+Called by: the image's entry point.
+Owns: the process's exit code: 0 when the client has gone for good or said stop, 1 otherwise.
+Never: prints more than a line about itself.
+"""
+
+import argparse
+import asyncio
+import sys
+
+from telepresence.agent.serve import CARRIER_PORT, SOCKS_PORT, Settings, serve
+from telepresence.errors import TelepresenceError
+
+
+def _hex(size: int) -> "argparse._ActionType":
+    def read(text: str) -> bytes:
+        value = bytes.fromhex(text)
+        if len(value) != size:
+            raise ValueError
+        return value
+
+    read.__name__ = f"{size * 2} hexadecimal digits"
+    return read
+
+
+def _arguments(argv: list[str] | None) -> Settings:
+    parser = argparse.ArgumentParser(
+        prog="telepresence.agent", description=__doc__, allow_abbrev=False
+    )
+    add = parser.add_argument
+    add("--session", type=_hex(16), required=True, help="the session's id")
+    add("--secret-sha256", type=_hex(32), required=True, help="SHA-256 of the session's secret")
+    add("--carrier-port", type=int, default=CARRIER_PORT, help="default: %(default)s")
+    add("--socks-port", type=int, default=SOCKS_PORT, help="default: %(default)s")
+    add(
+        "--first-client-timeout", type=float, default=120.0, metavar="SECONDS",
+        help="end when no client has come by then (default: %(default)s)",
+    )
+    add(
+        "--resume-timeout", type=float, default=60.0, metavar="SECONDS",
+        help="end when the client has been gone for so long (default: %(default)s)",
+    )
+    given = parser.parse_args(argv)
+    return Settings(
+        session=given.session,
+        secret_sha256=given.secret_sha256,
+        carrier_port=given.carrier_port,
+        socks_port=given.socks_port,
+        first_client_timeout_s=given.first_client_timeout,
+        resume_timeout_s=given.resume_timeout,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    settings = _arguments(argv)
+    try:
+        reason = asyncio.run(serve(settings))
+    except (TelepresenceError, OSError) as exc:
+        print(f"telepresence agent: {exc}", file=sys.stderr, flush=True)
+        return 1
+    print(f"telepresence agent: {reason}", file=sys.stderr, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

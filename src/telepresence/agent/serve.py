@@ -1,0 +1,182 @@
+"""Accept carriers of one session, run its tunnel, and leave when the client has gone.
+
+Called by: agent.__main__.
+Owns: the engine, both listening sockets, and every connection whose HELLO is being read.
+Never: touches a payload byte; believes a client whose secret has another digest.
+"""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import hmac
+import logging
+import os
+import signal
+import socket
+from dataclasses import dataclass
+
+from telepresence import hello
+from telepresence.agent.services import serve_service
+from telepresence.errors import ProtocolError, TunnelError
+from telepresence.fastpath import Engine, ServiceOpened, SocksServer, Tunnel, TunnelBroken
+
+log = logging.getLogger(__name__)
+
+CARRIER_PORT = 9040
+SOCKS_PORT = 9050  # Telepresence 1's and Tor's
+HELLO_TIMEOUT_S = 10.0  # one segment through a port-forward, with a slow network's retransmissions
+BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the pod's arguments say; the session and the digest are raw bytes."""
+
+    session: bytes
+    secret_sha256: bytes
+    carrier_port: int = CARRIER_PORT
+    socks_port: int = SOCKS_PORT
+    first_client_timeout_s: float = 120.0
+    resume_timeout_s: float = 60.0
+
+
+def listen(port: int) -> socket.socket:
+    """A loopback listener; OSError names the port."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+    except OSError as exc:
+        listener.close()
+        raise TunnelError(f"cannot listen on 127.0.0.1:{port}: {exc.strerror}") from exc
+    return listener
+
+
+class Session:
+    """The agent's end of one session, for as long as its client comes back in time."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._tunnel = Tunnel(engine, role="agent")
+        self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    async def run(self, carriers: socket.socket) -> str:
+        """Serve until the session is over; returns why."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, f"told to stop ({number.name})")
+        loop.add_reader(self._engine.event_fd, self._on_events)
+        self._expect_client(self._settings.first_client_timeout_s, "no client came")
+        self._spawn(self._accept(carriers))
+        try:
+            return await self._over
+        finally:
+            loop.remove_reader(self._engine.event_fd)
+            for task in self._tasks:
+                task.cancel()
+
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _end(self, reason: str) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+
+    def _expect_client(self, timeout_s: float, otherwise: str) -> None:
+        loop = asyncio.get_running_loop()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = loop.call_later(
+            timeout_s, self._end, f"{otherwise} for {timeout_s:g} s: the session is over"
+        )
+
+    async def _accept(self, carriers: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                carrier, _ = await loop.sock_accept(carriers)
+            except OSError as exc:  # out of descriptors: the next client may have better luck
+                log.warning("accepting a carrier: %s", exc)
+                await asyncio.sleep(0.1)
+                continue
+            self._spawn(self._greet(carrier))
+
+    async def _greet(self, carrier: socket.socket) -> None:
+        """Read the HELLO of a new carrier and, if it is ours, hand it to the tunnel."""
+        loop = asyncio.get_running_loop()
+        carrier.setblocking(False)
+        with contextlib.closing(carrier), contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                try:
+                    client = await self._read_hello(carrier)
+                except ProtocolError as exc:
+                    log.warning("a carrier was refused: %s", exc)
+                    await loop.sock_sendall(carrier, exc.reply)
+                    return
+                if refusal := self._attach(client, carrier):
+                    await loop.sock_sendall(carrier, refusal)
+
+    async def _read_hello(self, carrier: socket.socket) -> hello.Hello:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while (client := hello.take_hello(data)) is None:
+            more = await loop.sock_recv(carrier, hello.HELLO_BYTES - len(data))
+            if not more:
+                raise ConnectionResetError
+            data += more
+        digest = hashlib.sha256(client.secret).digest()
+        if client.session != self._settings.session or not hmac.compare_digest(
+            digest, self._settings.secret_sha256
+        ):
+            raise ProtocolError(
+                "the client does not know the session's secret",
+                reply=hello.make_refusal(hello.Code.WRONG_SECRET),
+            )
+        return client
+
+    def _attach(self, client: hello.Hello, carrier: socket.socket) -> bytes:
+        """Make it the tunnel's carrier; returns b"", or the refusal that is still to be sent.
+
+        A newer carrier of the same client replaces the older one, which the client has given up."""
+        welcome = hello.make_welcome(self._tunnel.detach())
+        try:
+            self._tunnel.attach(carrier.fileno(), client.received, welcome)
+        except OSError as exc:
+            code = hello.Code.TOO_LATE if exc.errno == errno.ERANGE else hello.Code.BROKEN
+            log.warning("a carrier was refused: %s", exc)
+            return hello.make_refusal(code)
+        carrier.detach()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        return b""
+
+    def _on_events(self) -> None:
+        for event in self._engine.take_events():
+            if isinstance(event, ServiceOpened):
+                self._spawn(serve_service(event))
+            elif isinstance(event, TunnelBroken):
+                self._end(f"the tunnel broke: {os.strerror(event.error)}")
+            elif not self._tunnel.stats()["attached"]:  # else a newer carrier is there already
+                log.info("carrier lost after %d bytes, errno %d", event.received, event.error)
+                self._expect_client(self._settings.resume_timeout_s, "the client has been gone")
+
+
+async def serve(settings: Settings) -> str:
+    """Run the agent until its session is over; returns the reason in words."""
+    with contextlib.ExitStack() as stack:
+        carriers = stack.enter_context(listen(settings.carrier_port))
+        plain = stack.enter_context(listen(settings.socks_port))
+        engine = Engine()
+        stack.callback(engine.close)
+        SocksServer(engine, plain)
+        session = Session(settings, engine)
+        return await session.run(carriers)

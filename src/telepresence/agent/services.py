@@ -1,0 +1,38 @@
+"""The agent's named services: streams that the laptop opens to the agent itself.
+
+Called by: serve.py, one task a stream.
+Owns: the stream's socket, until the service is done.
+Never: runs what the laptop names; only what stands in SERVICES.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+
+from telepresence.fastpath import ServiceOpened
+
+log = logging.getLogger(__name__)
+
+
+async def environ(stream: socket.socket) -> None:
+    """The container's environment as `K=V` strings, each ended by NUL: any bytes, as the kernel has
+    them (proc(5), /proc/pid/environ)."""
+    data = b"".join(key + b"=" + value + b"\0" for key, value in os.environb.items())
+    await asyncio.get_running_loop().sock_sendall(stream, data)
+
+
+SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {"environ": environ}
+
+
+async def serve_service(event: ServiceOpened) -> None:
+    """Run the service that was asked for; an unknown name gets an end of file."""
+    with contextlib.closing(socket.socket(fileno=event.fd)) as stream:
+        service = SERVICES.get(event.name)
+        if service is None:
+            log.warning("the client asked for the unknown service %r", event.name)
+            return
+        with contextlib.suppress(ConnectionError):
+            await service(stream)
