@@ -77,7 +77,7 @@ cdef extern from "tunnel.h" nogil:
 
 
 cdef extern from "link.h" nogil:
-    int link_open(c_tunnel *, int fd, void *from_item, const uint8_t *head, size_t len) noexcept
+    int link_open_service(c_tunnel *, int fd, const char *name) noexcept
 
 
 cdef extern from "server.h" nogil:
@@ -94,18 +94,3 @@ cdef extern from "pair.h" nogil:
 
     c_pair *pair_open(c_engine *, int a, bint a_registered, int b, bint b_registered) noexcept
     void pair_close(c_pair *) noexcept
-
-
-cdef extern from "socks5.h" nogil:
-    enum:
-        SOCKS5_SERVICE
-        SOCKS5_REQUEST_MAX
-        SOCKS5_DOMAIN
-
-    struct socks5_addr:
-        uint8_t atyp
-        uint8_t host_len
-        unsigned short port
-        uint8_t host[256]
-
-    Py_ssize_t socks5_make_request(uint8_t *buf, size_t room, uint8_t cmd, const socks5_addr *) noexcept

@@ -40,7 +40,8 @@ class Tunnel:
         """Drop the carrier, if any.  Returns the bytes received so far."""
     def open_service(self, name: str) -> int:
         """Laptop: a stream to a service of the agent.  Returns a non-blocking Unix socket, which
-        the caller owns: first the SOCKS5 reply, then the service's bytes."""
+        the caller owns: first the SOCKS5 reply, then the service's bytes.
+        OSError EINVAL: the name is not 1 to 255 ASCII bytes."""
     def stats(self) -> TunnelStats: ...
     def close(self) -> None:
         """Reset all streams and close the servers that feed the tunnel.  Twice is harmless."""

@@ -256,6 +256,20 @@ int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const
 	return 0;
 }
 
+int link_open_service(struct tunnel *tunnel, int fd, const char *name)
+{
+	struct socks5_addr addr = {.atyp = SOCKS5_DOMAIN};
+	uint8_t head[SOCKS5_REQUEST_MAX];
+	size_t len = strlen(name);
+
+	if (len == 0 || len > 255)
+		return -EINVAL;
+	addr.host_len = (uint8_t)len;
+	memcpy(addr.host, name, len);
+	len = (size_t)socks5_make_request(head, sizeof head, SOCKS5_SERVICE, &addr);
+	return link_open(tunnel, fd, NULL, head, len);
+}
+
 /* The reply is the last that is sent; what the peer still sends is dropped by the mux. */
 static void refuse(struct link *link, uint8_t code, const struct socks5_addr *addr)
 {

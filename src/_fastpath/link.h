@@ -34,6 +34,9 @@ struct link {
 int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const uint8_t *head,
 	      size_t len);
 
+/* Laptop: the same for a named service of the agent; -EINVAL: not 1 to 255 bytes. */
+int link_open_service(struct tunnel *tunnel, int fd, const char *name);
+
 /* Events of the stream. */
 void link_accept(struct tunnel *tunnel, struct mux_stream *stream);
 void link_data(struct link *link, const uint8_t *data, size_t len);

@@ -7,6 +7,7 @@ Never: prints more than a line about itself.
 
 import argparse
 import asyncio
+import logging
 import sys
 
 from telepresence.agent.serve import CARRIER_PORT, SOCKS_PORT, Settings, serve
@@ -54,6 +55,7 @@ def _arguments(argv: list[str] | None) -> Settings:
 
 def main(argv: list[str] | None = None) -> int:
     settings = _arguments(argv)
+    logging.basicConfig(level=logging.INFO, format="telepresence agent: %(message)s")
     try:
         reason = asyncio.run(serve(settings))
     except (TelepresenceError, OSError) as exc:

@@ -8,7 +8,7 @@ Never: runs what the laptop names; only what stands in SERVICES.
 import asyncio
 import contextlib
 import logging
-import os
+import pathlib
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 
 async def environ(stream: socket.socket) -> None:
-    """The container's environment as `K=V` strings, each ended by NUL: any bytes, as the kernel has
-    them (proc(5), /proc/pid/environ)."""
-    data = b"".join(key + b"=" + value + b"\0" for key, value in os.environb.items())
+    """The container's environment as `K=V` strings, each ended by NUL (proc(5), /proc/pid/environ).
+
+    What the kernel was given: os.environ also has what Python's start-up adds (PEP 538)."""
+    data = pathlib.Path("/proc/self/environ").read_bytes()
     await asyncio.get_running_loop().sock_sendall(stream, data)
 
 
