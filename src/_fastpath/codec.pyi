@@ -1,16 +1,14 @@
-from typing import Literal
-
-Kind = Literal["opened", "data", "credit", "fin", "reset", "pong", "ack", "goaway"]
-Event = tuple[Kind, int, bytes | int]  # kind, stream (0: session), payload or value
-
 class Mux:
     """One end of a yamux session (engine.h's mux) without sockets: bytes in, events out."""
 
     sent: list[bytes]  # headers of control frames that the mux wants to go out, 12 bytes each
     rtt_us: int
     def __init__(self, *, client: bool) -> None: ...
-    def take(self, data: bytes) -> list[Event]:
-        """Read all of `data`.  ValueError: the peer broke the protocol."""
+    def take(self, data: bytes) -> list[tuple[str, int, bytes | int]]:
+        """Read all of `data`.  ValueError: the peer broke the protocol.
+
+        Each event: kind (opened data credit fin reset pong ack goaway), stream (0: the session),
+        payload of data or value of pong, ack, goaway."""
     def open(self) -> int: ...
     def data(self, number: int, payload: bytes) -> bytes:
         """Header and payload.  BlockingIOError: larger than the send window."""

@@ -43,7 +43,6 @@ cdef extern from "engine.h" nogil:
     c_tunnel *engine_find_tunnel(c_engine *, uint64_t) noexcept
     c_server *engine_find_server(c_engine *, uint64_t) noexcept
     c_pair *engine_find_pair(c_engine *, uint64_t) noexcept
-    int socket_prepare(int) noexcept
 
 
 cdef extern from "mux.h" nogil:

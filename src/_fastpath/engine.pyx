@@ -44,8 +44,7 @@ cdef class Engine:
                 elif event.kind == EVENT_TUNNEL_BROKEN:
                     taken.append(TunnelBroken(event.tunnel, event.error))
                 else:
-                    name = event.name.decode(errors="replace")
-                    taken.append(ServiceOpened(event.tunnel, name, event.fd))
+                    taken.append(ServiceOpened(event.tunnel, event.name.decode(errors="replace"), event.fd))
                 free(event)
 
     def counters(self):
@@ -127,13 +126,12 @@ cdef class Tunnel(_Part):
             return tunnel_detach(self._find())
 
     def open_service(self, str name):
-        cdef bytes raw = name.encode("ascii")
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.setblocking(False)
             theirs.setblocking(False)
             with _Locked(self.engine):
-                _check(link_open_service(self._find(), theirs.fileno(), raw))
+                _check(link_open_service(self._find(), theirs.fileno(), name.encode("ascii")))
                 theirs.detach()
             return ours.detach()
 
@@ -184,8 +182,6 @@ cdef class SocksServer(_Part):
 cdef class Relay(_Part):
     def __init__(self, Engine engine, int a_fd, int b_fd):
         cdef c_pair *p
-        _check(socket_prepare(a_fd))
-        _check(socket_prepare(b_fd))
         with _Locked(engine):
             p = pair_open(engine._c, a_fd, False, b_fd, False)
             if p == NULL:

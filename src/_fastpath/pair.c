@@ -135,11 +135,15 @@ static void side_ready(struct poll_item *item, unsigned events)
 
 static int register_side(struct side *side, struct pair *pair, int fd, bool registered)
 {
+	int rc;
+
 	side->pair = pair;
 	side->item = (struct poll_item){fd, side_ready};
 	side->out.pipe[0] = side->out.pipe[1] = -1;
-	return registered ? poller_replace(pair->engine->poller, &side->item)
-			  : poller_add(pair->engine->poller, &side->item);
+	if (registered)
+		return poller_replace(pair->engine->poller, &side->item);
+	rc = socket_prepare(fd);
+	return rc != 0 ? rc : poller_add(pair->engine->poller, &side->item);
 }
 
 struct pair *pair_open(struct engine *engine, int a, bool a_registered, int b, bool b_registered)

@@ -33,7 +33,7 @@ struct pair {
 	struct side sides[2];
 };
 
-/* Takes both sockets, non-blocking, each registered for another item or not at all.
+/* Takes both sockets, each registered for another item or not at all.
  * NULL with errno: they are still the caller's. */
 struct pair *pair_open(struct engine *engine, int a, bool a_registered, int b, bool b_registered);
 void pair_close(struct pair *pair);

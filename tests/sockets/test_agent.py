@@ -1,0 +1,197 @@
+"""The agent as a process: who may be its carrier, and when it ends."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import (
+    CONNECT,
+    DEADLINE_S,
+    Server,
+    listener,
+    open_socks,
+    read_exactly,
+    read_reply,
+    request,
+)
+
+from telepresence import hello
+from telepresence.fastpath import Engine, SocksServer, Tunnel
+
+
+class Agent:
+    """A running agent and what its laptop would know."""
+
+    def __init__(self, *, resume_s: float = 20, first_s: float = 20) -> None:
+        self.session, self.secret = secrets.token_bytes(16), secrets.token_bytes(32)
+        with listener() as one, listener() as two:
+            self.carrier_port, self.socks_port = one.getsockname()[1], two.getsockname()[1]
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "telepresence.agent",
+                "--session", self.session.hex(),
+                "--secret-sha256", hashlib.sha256(self.secret).hexdigest(),
+                "--carrier-port", str(self.carrier_port),
+                "--socks-port", str(self.socks_port),
+                "--resume-timeout", str(resume_s),
+                "--first-client-timeout", str(first_s),
+            ],
+            env={**os.environ, "FROM_THE_POD": "two\nlines"},
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def knock(self) -> socket.socket:
+        deadline = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.carrier_port), DEADLINE_S)
+            except ConnectionRefusedError:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def carrier(
+        self, received: int, *, session: bytes = b"", secret: bytes = b""
+    ) -> tuple[socket.socket, hello.Welcome]:
+        sock = self.knock()
+        sock.sendall(hello.make_hello(session or self.session, secret or self.secret, received))
+        welcome = hello.take_welcome(read_exactly(sock, hello.WELCOME_BYTES))
+        assert welcome is not None
+        return sock, welcome
+
+    def join(self, tunnel: Tunnel) -> None:
+        sock, welcome = self.carrier(tunnel.detach())
+        assert welcome.code is hello.Code.WELCOME
+        tunnel.attach(sock.detach(), welcome.received)
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code and what it said, once it has ended by itself."""
+        _, said = self.process.communicate(timeout=DEADLINE_S)
+        return self.process.returncode, said.decode()
+
+    def close(self) -> None:
+        self.process.kill()
+        with contextlib.suppress(ValueError):
+            self.process.communicate()
+
+
+@pytest.fixture
+def agent(nothing_is_left: None) -> Iterator[Agent]:
+    with contextlib.closing(Agent()) as running:
+        yield running
+
+
+@pytest.fixture
+def tunnel(engine: Engine) -> Tunnel:
+    return Tunnel(engine, role="laptop")
+
+
+def test_connections_survive_a_new_carrier(
+    agent: Agent, engine: Engine, tunnel: Tunnel, echo_server: Server
+) -> None:
+    agent.join(tunnel)
+    port = SocksServer(engine, listener(), tunnel=tunnel).port
+    with open_socks(port, request(CONNECT, "localhost", echo_server.port)) as sock:
+        assert read_reply(sock)[0] == 0
+        for number in range(5):
+            sock.sendall(b"%d" % number)
+            assert read_exactly(sock, 1) == b"%d" % number
+            agent.join(tunnel)
+
+
+def test_the_plain_socks_server_needs_no_tunnel(agent: Agent, echo_server: Server) -> None:
+    agent.knock().close()
+    with open_socks(agent.socks_port, request(CONNECT, "localhost", echo_server.port)) as sock:
+        assert read_reply(sock)[0] == 0
+        sock.sendall(b"plain")
+        assert read_exactly(sock, 5) == b"plain"
+
+
+def test_the_environment_comes_as_the_kernel_has_it(agent: Agent, tunnel: Tunnel) -> None:
+    agent.join(tunnel)
+    with socket.socket(fileno=tunnel.open_service("environ")) as sock:
+        sock.settimeout(DEADLINE_S)
+        assert read_reply(sock)[0] == 0
+        data = b""
+        while more := sock.recv(65_536):
+            data += more
+    assert b"FROM_THE_POD=two\nlines\0" in data
+
+
+def test_an_unknown_service_is_an_end_of_file(agent: Agent, tunnel: Tunnel) -> None:
+    agent.join(tunnel)
+    with socket.socket(fileno=tunnel.open_service("no-such")) as sock:
+        sock.settimeout(DEADLINE_S)
+        assert read_reply(sock)[0] == 0
+        assert sock.recv(1) == b""
+
+
+def test_a_wrong_secret_or_session_is_refused_and_harms_nothing(
+    agent: Agent, tunnel: Tunnel
+) -> None:
+    agent.join(tunnel)
+    for wrong in ({"secret": bytes(32)}, {"session": bytes(16)}):
+        sock, welcome = agent.carrier(0, **wrong)
+        with sock:
+            assert welcome.code is hello.Code.WRONG_SECRET
+            assert sock.recv(1) == b""
+    assert tunnel.stats()["attached"]
+    with agent.knock() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(100) == b""
+    agent.join(tunnel)
+
+
+def test_an_offset_that_was_never_sent_is_refused(agent: Agent) -> None:
+    sock, welcome = agent.carrier(2**40)
+    with sock:
+        assert welcome.code is hello.Code.TOO_LATE
+
+
+def test_it_ends_when_its_client_stays_away(nothing_is_left: None, engine: Engine) -> None:
+    with contextlib.closing(Agent(resume_s=0.3)) as agent:
+        tunnel = Tunnel(engine, role="laptop")
+        agent.join(tunnel)
+        tunnel.detach()
+        code, said = agent.end()
+        assert code == 0
+        assert "gone for 0.3 s" in said
+
+
+def test_it_ends_when_no_client_comes(nothing_is_left: None) -> None:
+    with contextlib.closing(Agent(first_s=0.3)) as agent:
+        code, said = agent.end()
+        assert code == 0
+        assert "no client came for 0.3 s" in said
+
+
+def test_sigterm_ends_it_at_once(agent: Agent) -> None:
+    agent.knock().close()
+    began = time.monotonic()
+    agent.process.send_signal(signal.SIGTERM)
+    code, said = agent.end()
+    assert (code, "SIGTERM" in said) == (0, True)
+    assert time.monotonic() - began < 2
+
+
+def test_a_port_in_use_is_named(agent: Agent) -> None:
+    agent.knock().close()
+    second = subprocess.run(
+        [
+            sys.executable, "-m", "telepresence.agent",
+            "--session", "0" * 32, "--secret-sha256", "0" * 64,
+            "--carrier-port", str(agent.carrier_port),
+        ],
+        capture_output=True, text=True, timeout=DEADLINE_S, check=False,
+    )  # fmt: skip
+    assert second.returncode == 1
+    assert f"127.0.0.1:{agent.carrier_port}" in second.stderr
+    assert len(second.stderr.splitlines()) == 1
