@@ -1,5 +1,5 @@
 class Mux:
-    """One end of a yamux session (engine.h's mux) without sockets: bytes in, events out."""
+    """One end of a yamux session (mux.h) without sockets: bytes in, events out."""
 
     sent: list[bytes]  # headers of control frames that the mux wants to go out, 12 bytes each
     rtt_us: int

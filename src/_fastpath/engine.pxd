@@ -8,7 +8,7 @@ cdef extern from "pthread.h" nogil:
     int pthread_mutex_unlock(pthread_mutex_t *) noexcept
 
 
-cdef extern from "engine.h" nogil:
+cdef extern from "loop.h" nogil:
     enum event_kind:
         EVENT_CARRIER_LOST
         EVENT_TUNNEL_BROKEN

@@ -9,7 +9,7 @@
 #ifndef TELEPRESENCE_LINK_H
 #define TELEPRESENCE_LINK_H
 
-#include "engine.h"
+#include "loop.h"
 #include "mux.h"
 
 struct opening;

@@ -8,7 +8,7 @@
 #ifndef TELEPRESENCE_PAIR_H
 #define TELEPRESENCE_PAIR_H
 
-#include "engine.h"
+#include "loop.h"
 
 struct half {
 	int pipe[2];  /* -1: none needed now */

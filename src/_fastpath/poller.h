@@ -1,6 +1,6 @@
 /* Edge-triggered readiness of file descriptors.
  *
- * Called by: engine.c, and whoever registers a descriptor.
+ * Called by: loop.c, and whoever registers a descriptor.
  * Owns: the kernel's queue.  Never: owns the registered descriptors.
  * One file per kernel interface implements it: poller_epoll.c (epoll(7)). */
 #ifndef TELEPRESENCE_POLLER_H

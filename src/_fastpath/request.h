@@ -6,7 +6,7 @@
 #ifndef TELEPRESENCE_REQUEST_H
 #define TELEPRESENCE_REQUEST_H
 
-#include "engine.h"
+#include "loop.h"
 #include "resolver.h"
 #include "socks5.h"
 

@@ -1,6 +1,6 @@
 /* Names and addresses through the system's resolver, in threads beside the loop.
  *
- * Called by: request.c (start, cancel), engine.c (life, delivery).
+ * Called by: request.c (start, cancel), loop.c (life, delivery).
  * Owns: its threads and the lookups.  Never: blocks the loop.
  * In the pod getaddrinfo(3) reads the pod's own resolv.conf and hosts, so search list, ndots and
  * host aliases are those of every other container. */

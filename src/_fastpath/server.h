@@ -1,6 +1,6 @@
 /* A SOCKS5 server on a listening socket: through a tunnel, or dialling by itself.
  *
- * Called by: engine.pyx (open, close), engine.c (clean-up, retry).
+ * Called by: engine.pyx (open, close), loop.c (clean-up, retry).
  * Owns: the listening socket, and its clients until their request is complete.
  * Never: resolves or connects; that is the agent's part, or request.c's.
  *
@@ -9,7 +9,7 @@
 #ifndef TELEPRESENCE_SERVER_H
 #define TELEPRESENCE_SERVER_H
 
-#include "engine.h"
+#include "loop.h"
 #include "request.h"
 
 struct tunnel;

@@ -1,6 +1,6 @@
 /* The resumable session: a mux whose bytes outlive the connection that carries them.
  *
- * Called by: engine.pyx (open, attach, detach, close), engine.c (turns), link.c (sending).
+ * Called by: engine.pyx (open, attach, detach, close), loop.c (turns), link.c (sending).
  * Owns: the carrier's descriptor while attached, the mux, the replay buffer, its links.
  * Never: makes or authenticates a carrier; whoever attaches one has done the HELLO.
  *
@@ -9,7 +9,7 @@
 #ifndef TELEPRESENCE_TUNNEL_H
 #define TELEPRESENCE_TUNNEL_H
 
-#include "engine.h"
+#include "loop.h"
 #include "mux.h"
 
 enum {

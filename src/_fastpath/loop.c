@@ -1,4 +1,4 @@
-#include "engine.h"
+#include "loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
  *
  * `lock` is held while the loop works and is let go while it waits, so a caller that holds it may
  * use any part of the engine as the loop itself would. */
-#ifndef TELEPRESENCE_ENGINE_H
-#define TELEPRESENCE_ENGINE_H
+#ifndef TELEPRESENCE_LOOP_H
+#define TELEPRESENCE_LOOP_H
 
 #include <pthread.h>
 #include <stdbool.h>

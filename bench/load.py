@@ -1,0 +1,124 @@
+"""Put one kind of load on a server and say how it went: a line of JSON in, a line of JSON out.
+
+Called by: the questions of this folder, directly and as the command of a telepresence session.
+Owns: the connections of one order.
+Never: knows by which path the bytes travel; imports nothing but the standard library, so that it
+runs wherever a user's program would.
+
+Orders: {"do": "up" | "down", "host", "port", "bytes"}         -> {"mb_s"}
+        {"do": "echo", "host", "port", "rounds"}               -> {"us": [...]}
+        {"do": "connect", "host", "port", "rounds"}            -> {"ms": [...]}
+        {"do": "crowd", "host", "port", "streams", "stopped", "seconds"} -> {"mb_s"}
+Servers: the sandbox's bench server (7007 echo, 7009 sink, 7019 source).
+"""
+
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+
+CHUNK = bytes(256 * 1024)
+PATIENCE_S = 60.0
+
+
+def dial(order: dict) -> socket.socket:
+    sock = socket.create_connection((order["host"], order["port"]), PATIENCE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def up(order: dict) -> dict:
+    """Until the sink has confirmed the last byte."""
+    with dial(order) as sock:
+        left = order["bytes"]
+        began = time.perf_counter()
+        sock.sendall(struct.pack("!Q", left))
+        while left > 0:
+            part = CHUNK[: min(left, len(CHUNK))]
+            sock.sendall(part)
+            left -= len(part)
+        if sock.recv(1) != b"k":
+            raise EOFError("the sink has lost the connection")
+        return {"mb_s": order["bytes"] / (time.perf_counter() - began) / 1e6}
+
+
+def receive(sock: socket.socket, size: int) -> None:
+    buffer = bytearray(len(CHUNK))
+    while size > 0:
+        got = sock.recv_into(buffer, min(size, len(buffer)))
+        if got == 0:
+            raise EOFError("the source has lost the connection")
+        size -= got
+
+
+def down(order: dict) -> dict:
+    with dial(order) as sock:
+        began = time.perf_counter()
+        sock.sendall(struct.pack("!Q", order["bytes"]))
+        receive(sock, order["bytes"])
+        return {"mb_s": order["bytes"] / (time.perf_counter() - began) / 1e6}
+
+
+def echo(order: dict) -> dict:
+    taken = []
+    with dial(order) as sock:
+        for _ in range(order["rounds"]):
+            began = time.perf_counter()
+            sock.sendall(CHUNK[:64])
+            receive(sock, 64)
+            taken.append((time.perf_counter() - began) * 1e6)
+    return {"us": taken}
+
+
+def connect(order: dict) -> dict:
+    """A new connection and one byte there and back."""
+    taken = []
+    for _ in range(order["rounds"]):
+        began = time.perf_counter()
+        with dial(order) as sock:
+            sock.sendall(b"x")
+            receive(sock, 1)
+            taken.append((time.perf_counter() - began) * 1e3)
+    return {"ms": taken}
+
+
+def crowd(order: dict) -> dict:
+    """`streams` downloads at once, of which `stopped` are never read; the rate of the others."""
+    socks = [dial(order) for _ in range(order["streams"])]
+    for sock in socks:
+        sock.sendall(struct.pack("!Q", 2**40))
+    readers = socks[order["stopped"] :]
+    for sock in readers:
+        receive(sock, 1)
+    moved = [0] * len(readers)
+    until = time.perf_counter() + order["seconds"]
+
+    def read(number: int, sock: socket.socket) -> None:
+        buffer = bytearray(65_536)
+        while time.perf_counter() < until:
+            moved[number] += sock.recv_into(buffer)
+
+    threads = [threading.Thread(target=read, args=pair) for pair in enumerate(readers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for sock in socks:
+        sock.close()
+    return {"mb_s": sum(moved) / order["seconds"] / 1e6}
+
+
+ORDERS = {"up": up, "down": down, "echo": echo, "connect": connect, "crowd": crowd}
+
+
+def main() -> None:
+    print(json.dumps({"ready": time.time()}), flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(json.dumps(ORDERS[order["do"]](order)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

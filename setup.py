@@ -1,0 +1,60 @@
+"""Build what is not Python: the engine (Cython and C), the codec's cffi doorway, and the shim (CMake).
+
+One wheel serves both sides: the laptop's command and the agent in the pod."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).parent
+ENGINE = "src/_fastpath"
+SHIM = "libtelepresence-preload.so"
+
+# Strict warnings are the CMake build's part: Cython's output does not meet them.
+FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-fvisibility=hidden", "-pthread"]
+
+
+def sources(*names: str) -> list[str]:
+    return [f"{ENGINE}/{name}" for name in names]
+
+
+EVERY_C = sorted(path.name for path in (HERE / ENGINE).glob("*.c"))
+
+
+class BuildExt(build_ext):
+    """The extensions, and beside them the shim, where the package looks for it."""
+
+    def run(self) -> None:
+        super().run()
+        package = Path("src" if self.inplace else self.build_lib) / "telepresence" / "method"
+        package.mkdir(parents=True, exist_ok=True)
+        build = HERE / "build" / "cmake"
+        configure = ["cmake", "-S", HERE, "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+        subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cmake", "--build", build, "--target", "telepresence-preload"], check=True)
+        shutil.copy2(build / "preload" / SHIM, package / SHIM)
+
+
+engine = Extension(
+    "_fastpath.engine",
+    sources("engine.pyx", *EVERY_C),
+    include_dirs=[ENGINE],
+    extra_compile_args=FLAGS,
+    extra_link_args=["-pthread"],
+)
+codec = Extension(
+    "_fastpath.codec",
+    sources("codec.pyx", "mux.c", "frame.c"),
+    include_dirs=[ENGINE],
+    extra_compile_args=FLAGS,
+)
+
+setup(
+    ext_modules=cythonize([engine, codec], build_dir="build/cython", include_path=["src"]),
+    cffi_modules=["preload/ffi.py:ffi"],
+    cmdclass={"build_ext": BuildExt},
+)
