@@ -1,0 +1,61 @@
+"""The command `telepresence`.
+
+Called by: the console script.
+Owns: the exit code, and the last word about an error.
+Never: does anything that session does.
+"""
+
+import logging
+import os
+import sys
+
+from telepresence import __version__, cli
+from telepresence.console import Console
+from telepresence.errors import TelepresenceError
+from telepresence.log import open_log
+
+log = logging.getLogger(__name__)
+
+
+def _complain(console: Console, error: TelepresenceError) -> int:
+    console.say(str(error))
+    if error.hint:
+        console.say(error.hint)
+    return error.exit_code
+
+
+def _session(argv: list[str]) -> int:
+    """Parse, open the log, run; raises what goes wrong."""
+    options = cli.parse(argv)
+    open_log(options.logfile, verbose=options.verbose)
+    log.info("telepresence %s on %s, %d words", __version__, sys.platform, len(argv))
+    console = Console(verbose=options.verbose)
+    # Imported here: --help and a wrong option need none of it.
+    import asyncio
+
+    import uvloop
+
+    from telepresence import session
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(session.run(options, console)).code
+
+
+def main() -> int:
+    """Exit code of the whole command."""
+    try:
+        return _session(sys.argv[1:])
+    except TelepresenceError as error:
+        log.info("ended by %r", error)
+        return _complain(Console(), error)
+    except KeyboardInterrupt:
+        return 130
+    except Exception:  # the catch-all of the whole program
+        log.exception("crash")
+        where = os.path.abspath("telepresence.log")
+        Console().say(f"telepresence {__version__} has met a bug of its own; the log {where} has it")
+        raise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

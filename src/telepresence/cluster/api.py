@@ -1,0 +1,147 @@
+"""The Kubernetes API as this project needs it: paths and JSON in, JSON or a ClusterError out.
+
+Called by: the other modules of cluster/.
+Owns: the connections, through the official client, which reads the kubeconfig, its
+credentials and exec plugins.
+Never: uses the client's generated classes: importing those of the core API alone costs 0.8 s, and
+its models refuse fields that a newer server may send.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from kubernetes.aio import config
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.config.config_exception import ConfigException
+
+from telepresence.errors import ClusterError
+
+log = logging.getLogger(__name__)
+
+REQUEST_TIMEOUT_S = 15.0  # kubectl waits 32 s for discovery; a person at a terminal does not
+Json = dict[str, Any]
+
+
+class ApiError(ClusterError):
+    """The server said no; `status` is HTTP's, `reason` Kubernetes' word for it."""
+
+    def __init__(self, message: str, *, status: int, reason: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class Api:
+    """One context's API server."""
+
+    def __init__(self, client: ApiClient, *, context: str, namespace: str) -> None:
+        self._client = client
+        self.context = context
+        self.namespace = namespace
+        self.server = str(client.configuration.host)
+
+    async def request(self, method: str, path: str, body: Json | None = None, **query: str) -> Json:
+        """The decoded answer.  ApiError for a refusal, ClusterError when nobody answers."""
+        return json.loads(await self._read(method, path, body, query))  # type: ignore[no-any-return]
+
+    async def text(self, path: str, **query: str) -> str:
+        return (await self._read("GET", path, None, query)).decode(errors="replace")
+
+    async def watch(self, path: str, **query: str) -> AsyncIterator[Json]:
+        """The events of a watch, until the server ends it."""
+        response = await self._send("GET", path, None, {**query, "watch": "true"}, timeout_s=None)
+        try:
+            if response.status >= 400:
+                raise _refusal(response.status, await response.read())
+            async for line in response.content:
+                yield json.loads(line)
+        except aiohttp.ClientError as exc:
+            raise self._unreachable(exc) from exc
+        finally:
+            response.close()
+
+    async def _read(self, method: str, path: str, body: Json | None, query: Json) -> bytes:
+        response = await self._send(method, path, body, query, timeout_s=REQUEST_TIMEOUT_S)
+        async with response:
+            try:
+                data: bytes = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as exc:
+                raise self._unreachable(exc) from exc
+        log.debug("%s %s: %d, %d bytes", method, path, response.status, len(data))
+        if response.status >= 400:
+            raise _refusal(response.status, data)
+        return data
+
+    async def _send(
+        self, method: str, path: str, body: Json | None, query: Json, *, timeout_s: float | None
+    ) -> aiohttp.ClientResponse:
+        verb, url, headers, payload, _ = await self._client.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = await self._client.rest_client.request(
+                verb, url, headers=headers, body=payload, _request_timeout=timeout_s
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise self._unreachable(exc) from exc
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    def _unreachable(self, exc: BaseException) -> ClusterError:
+        why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
+        return ClusterError(
+            f"cannot reach the API server {self.server} of context {self.context}: {why}",
+            hint="is the cluster running, and is this the right --context?",
+        )
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _refusal(status: int, data: bytes) -> ApiError:
+    try:
+        answer = json.loads(data)
+        message, reason = str(answer["message"]), str(answer.get("reason", ""))
+    except (ValueError, KeyError, TypeError):
+        message, reason = data[:200].decode(errors="replace") or f"HTTP status {status}", ""
+    return ApiError(message, status=status, reason=reason)
+
+
+async def connect(context: str | None, namespace: str | None) -> Api:
+    """Read the kubeconfig ($KUBECONFIG, ~/.kube/config); asks the server nothing yet.
+
+    ClusterError: no kubeconfig, no such context, or credentials that cannot be had."""
+    try:
+        known, current = await asyncio.to_thread(config.list_kube_config_contexts)
+    except (ConfigException, OSError) as exc:
+        raise ClusterError(
+            f"no current context: {exc}",
+            hint="set $KUBECONFIG or name one with --context; 'kubectl config get-contexts' lists",
+        ) from exc
+    named = {entry["name"]: entry["context"] for entry in known}
+    chosen = context or current["name"]
+    if chosen not in named:
+        raise ClusterError(
+            f"the kubeconfig has no context {chosen}",
+            hint=f"it has: {', '.join(sorted(named)) or 'none'}",
+        )
+    try:
+        client = await config.new_client_from_config(context=chosen)
+    except (ConfigException, OSError) as exc:
+        raise ClusterError(
+            f"cannot use context {chosen}: {exc}", hint="does 'kubectl get pods' work with it?"
+        ) from exc
+    return Api(
+        client,
+        context=chosen,
+        namespace=namespace or named[chosen].get("namespace") or "default",
+    )

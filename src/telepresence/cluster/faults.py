@@ -1,0 +1,91 @@
+"""Read from a pod's status why it will not run: a Pod in, a ClusterError or None out.
+
+Called by: cluster/proxy.py, at every event of the watch.
+Owns: nothing.
+Never: asks the cluster; waits.
+
+Reasons are those of kubelet (pkg/kubelet/images/types.go, container/sync_result.go) and of the
+scheduler; the messages are theirs, so that a search finds them.
+"""
+
+from telepresence.cluster.api import Json
+from telepresence.errors import ClusterError
+
+_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_IMAGE |= {"ImageInspectError", "RegistryUnavailable"}
+_CONTAINER = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_CONTAINER |= {"CrashLoopBackOff", "PreCreateHookError", "PostStartHookError", "StartError"}
+
+
+class Crashed(ClusterError):
+    """A container ended; its last log lines say more."""
+
+
+def bring_image(image: str) -> str:
+    """How an image gets to a cluster that has none, in lines to copy."""
+    return (
+        f"bring the image to the cluster, with one of\n"
+        f"  kind load docker-image {image}\n"
+        f"  minikube image load {image}\n"
+        f"  docker tag {image} YOUR-REGISTRY/{image} && docker push YOUR-REGISTRY/{image}\n"
+        f"      and then telepresence --image YOUR-REGISTRY/{image} ..."
+    )
+
+
+def unschedulable(pod: Json) -> str | None:
+    """What the scheduler says of a pod that it cannot place."""
+    for condition in pod.get("status", {}).get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return str(condition.get("message") or condition.get("reason"))
+    return None
+
+
+def _container_fault(name: str, status: Json) -> ClusterError | None:
+    waiting = status["state"].get("waiting")
+    ended = status["state"].get("terminated")
+    container = status["name"]
+    if waiting:
+        reason, message = waiting.get("reason", ""), waiting.get("message", "")
+        if reason in _IMAGE:
+            return ClusterError(
+                f"pod {name}: the image {status['image']} cannot be pulled: {reason}: {message}",
+                hint=bring_image(status["image"]),
+            )
+        if reason in _CONTAINER:
+            return ClusterError(
+                f"pod {name}: container {container} does not start: {reason}: {message}",
+                hint=f"'kubectl describe pod {name}' has the whole story",
+            )
+    if ended:
+        why = ended.get("reason") or "ended"
+        return Crashed(
+            f"pod {name}: container {container} ended with exit code {ended.get('exitCode')}"
+            f" ({why})"
+        )
+    return None
+
+
+def diagnose(pod: Json) -> ClusterError | None:
+    """Why the pod will not run, None as long as it may."""
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for container in status.get("containerStatuses", []):
+        fault = _container_fault(name, container)
+        if fault is not None:
+            return fault
+    if status.get("phase") in ("Failed", "Succeeded"):
+        return ClusterError(
+            f"pod {name} ended: {status.get('reason', status['phase'])}: "
+            f"{status.get('message', 'no message')}"
+        )
+    return None
+
+
+def is_ready(pod: Json) -> bool:
+    """All containers run and are ready."""
+    status = pod.get("status", {})
+    containers = status.get("containerStatuses", [])
+    return (
+        status.get("phase") == "Running"
+        and bool(containers)
+        and all(container.get("ready") for container in containers)
+    )

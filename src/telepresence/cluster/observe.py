@@ -1,0 +1,61 @@
+"""Look at the laptop and the cluster without changing either: Options in, Facts out.
+
+Called by: session.
+Owns: nothing.
+Never: creates, writes or refuses; plan.py refuses.
+"""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+from telepresence.cluster.api import Api
+from telepresence.values import Facts, Options, Right
+
+_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+async def _allowed(api: Api, right: Right) -> bool:
+    """Kubernetes, "Authorization overview": every user may ask this about themselves."""
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"namespace": api.namespace, "verb": right.verb, "resource": resource}
+    if subresource:
+        attributes["subresource"] = subresource
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await api.request("POST", _REVIEW, review)
+    return bool(answer["status"]["allowed"])
+
+
+async def _kubectl(api: Api) -> str | None:
+    """oc for an OpenShift server, else kubectl, as Telepresence 1 chose."""
+    kubectl, oc = shutil.which("kubectl"), shutil.which("oc")
+    if oc is None or kubectl is None:
+        return kubectl or oc
+    groups = await api.request("GET", "/apis")
+    openshift = any("openshift.io" in group["name"] for group in groups["groups"])
+    return oc if openshift else kubectl
+
+
+async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: Path) -> Facts:
+    """ClusterError when the cluster does not answer."""
+    environ = dict(os.environ)
+    kubectl, *allowed = await asyncio.gather(
+        _kubectl(api), *(_allowed(api, right) for right in rights)
+    )
+    return Facts(
+        context=api.context,
+        namespace=api.namespace,
+        server=api.server,
+        denied=tuple(r for r, may in zip(rights, allowed, strict=True) if not may),
+        kubectl=kubectl,
+        program=shutil.which(options.command[0]) if options.command else None,
+        shell=environ.get("SHELL") or "/bin/sh",
+        shim=shim,
+        shim_exists=shim.is_file(),
+        environ=environ,
+    )

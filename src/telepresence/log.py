@@ -1,0 +1,67 @@
+"""The log file: one line per event, UTC and elapsed time, secrets masked, for the owner's eyes.
+
+Called by: __main__, once.
+Owns: the root logger's handler.
+Never: lets a token, password or bearer header through the mask.
+"""
+
+import logging
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime
+
+from telepresence.errors import UsageError
+
+_SECRETS = re.compile(
+    r"(?i)((?:bearer|basic)\s+"
+    r"|(?:token|password|passwd|secret|api[-_]?key)[\"']?\s*[:=]\s*[\"']?)"
+    r"[^\s\"',;&]+"
+)
+
+
+def mask(text: str) -> str:
+    """Replace what follows a word such as `token:` or `Bearer`."""
+    return _SECRETS.sub(r"\1[masked]", text)
+
+
+class _Format(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__()
+        self._began = time.time()
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        elapsed_s = record.created - self._began
+        text = record.getMessage()
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        lines = mask(text).splitlines() or [""]
+        head = f"{when} {elapsed_s:8.3f} {record.levelname[0]} {record.name} | "
+        return "\n".join(head + line for line in lines)
+
+
+def open_log(path: str, *, verbose: bool) -> None:
+    """Send all loggers to a new file with mode 0600, or to stdout for `-`.
+
+    UsageError: it cannot be written."""
+    handler: logging.Handler
+    if path == "-":
+        handler = logging.StreamHandler(sys.stdout)
+    else:
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            os.fchmod(fd, 0o600) if os.fstat(fd).st_mode & 0o170000 == 0o100000 else None
+            handler = logging.StreamHandler(os.fdopen(fd, "w", buffering=1))
+        except OSError as exc:
+            raise UsageError(
+                f"cannot write the log file {path}: {exc.strerror}",
+                hint="name another with --logfile, or - for standard output",
+            ) from exc
+    handler.setFormatter(_Format())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    for chatty in ("asyncio", "aiohttp", "urllib3", "kubernetes"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,99 @@
+"""inject-tcp: a preloaded library sends the process's connections and names to a SOCKS server.
+
+Called by: session.
+Owns: the SOCKS server on loopback and the settings file of the shim, until the context ends.
+Never: needs a privilege; lets another user of the laptop through (the server asks for a password
+that only the settings file has).
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from telepresence.fastpath import Engine, SocksServer, Tunnel
+from telepresence.values import Endpoints, Launch, Plan, Pod
+
+log = logging.getLogger(__name__)
+
+SHIM = Path(__file__).with_name(
+    "libtelepresence-preload.dylib" if sys.platform == "darwin" else "libtelepresence-preload.so"
+)
+PRELOAD = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+SETTINGS = "TORSOCKS_CONF_FILE"  # the shim's; torsocks reads the same file
+
+PROMPT = b'PS1="@${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
+
+# Kept from the laptop: what would make the laptop's programs fail to start or find their files.
+KEPT = {
+    b"HOME", b"PATH", b"HOSTNAME", b"USER", b"LOGNAME", b"SHELL", b"TERM", b"PWD", b"OLDPWD",
+    b"SHLVL", b"TMPDIR", b"LANG", b"LANGUAGE", b"TZ", b"DISPLAY", b"XAUTHORITY", b"EDITOR",
+    b"PYTHONHOME", b"PYTHONPATH", b"VIRTUAL_ENV", b"PERL5LIB", b"RUBYLIB", b"GEM_HOME",
+    b"NODE_PATH", b"JAVA_HOME", b"GOPATH", b"GOROOT", b"KUBECONFIG", b"SSH_AUTH_SOCK",
+}  # fmt: skip
+KEPT_PREFIXES = (b"LD_", b"DYLD_", b"LC_", b"XDG_", b"TORSOCKS_", b"SUDO_")
+
+
+def merge(laptop: dict[str, str], pod: dict[bytes, bytes]) -> dict[bytes, bytes]:
+    """The pod's variables over the laptop's, but for those that belong to the laptop."""
+    merged = {os.fsencode(key): os.fsencode(value) for key, value in laptop.items()}
+    for key, value in pod.items():
+        if key not in KEPT and not key.startswith(KEPT_PREFIXES):
+            merged[key] = value
+    return merged
+
+
+def write_settings(path: Path, *, port: int, username: str, password: str) -> None:
+    lines = (
+        "TorAddress 127.0.0.1",
+        f"TorPort {port}",
+        f"SOCKS5Username {username}",
+        f"SOCKS5Password {password}",
+        "AllowInbound 1",
+        "AllowOutboundLocalhost 1",
+    )
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+@contextlib.asynccontextmanager
+async def prepare(
+    plan: Plan, pod: Pod, ends: Endpoints, engine: Engine, tunnel: Tunnel
+) -> AsyncIterator[Launch]:
+    """Everything the process needs; undone at the end."""
+    directory = Path(tempfile.mkdtemp(prefix="telepresence-"))
+    username, password = "telepresence", secrets.token_urlsafe(24)
+    server = SocksServer(
+        engine,
+        socket.create_server(("127.0.0.1", 0), backlog=512),
+        tunnel=tunnel,
+        username=username,
+        password=password,
+    )
+    try:
+        settings = directory / "preload.conf"
+        write_settings(settings, port=server.port, username=username, password=password)
+        environ = merge(plan.environ, ends.environ)
+        before = environ.get(PRELOAD.encode())
+        shim = os.fsencode(plan.shim)
+        environ[PRELOAD.encode()] = shim + b":" + before if before else shim
+        environ[SETTINGS.encode()] = os.fsencode(settings)
+        environ[b"TELEPRESENCE_POD"] = pod.name.encode()
+        environ[b"TELEPRESENCE_CONTAINER"] = pod.container.encode()
+        environ[b"TELEPRESENCE_METHOD"] = plan.method.encode()
+        if plan.is_shell:
+            # bash runs this once, after its start-up files have set PS1.  The context's name stays
+            # a variable: it may hold anything.
+            environ[b"TELEPRESENCE_CONTEXT"] = plan.context.encode()
+            environ[b"PROMPT_COMMAND"] = PROMPT
+        log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
+        yield Launch(program=plan.program, argv=plan.argv, environ=environ)
+    finally:
+        server.close()
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,83 @@
+"""Run the user's process and say how it ended.
+
+Called by: session.
+Owns: the process, until it has ended.
+Never: reads or writes its terminal; outlives it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+
+from telepresence.errors import TelepresenceError
+from telepresence.values import ExitStatus, Launch
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 2.0  # between SIGTERM and SIGKILL; docker stop gives 10, but the terminal is waiting
+
+
+def terminal_sends_signals() -> bool:
+    """Ctrl-C at this terminal reaches the process too, so it is the process's to judge."""
+    try:
+        return os.isatty(0) and os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:
+        return False
+
+
+class Child:
+    """async with Child(launch) as child: status = await child.wait()"""
+
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
+        self._pidfd = -1
+
+    async def __aenter__(self) -> "Child":
+        """TelepresenceError: the program is there but cannot be started."""
+        launch = self._launch
+        try:
+            self._process = subprocess.Popen(
+                launch.argv, executable=launch.program, env=launch.environ
+            )
+        except OSError as exc:
+            raise TelepresenceError(
+                f"cannot start {launch.program}: {exc.strerror}",
+                hint="does it run without telepresence?",
+            ) from exc
+        self._pidfd = os.pidfd_open(self._process.pid)
+        asyncio.get_running_loop().add_reader(self._pidfd, self._on_end)
+        log.info("started %s as process %d", launch.program, self._process.pid)
+        return self
+
+    def _on_end(self) -> None:
+        assert self._process is not None
+        code = self._process.wait()
+        self._stop_looking()
+        log.info("the process ended: %d", code)
+        self._ended.set_result(ExitStatus(code=code if code >= 0 else 128 - code))
+
+    def _stop_looking(self) -> None:
+        if self._pidfd != -1:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+
+    async def wait(self) -> ExitStatus:
+        return await asyncio.shield(self._ended)
+
+    async def __aexit__(self, *_: object) -> None:
+        """End it if it is still there."""
+        assert self._process is not None
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._ended.done():
+                return
+            log.info("ending process %d with %s", self._process.pid, number.name)
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+            await asyncio.wait([self._ended], timeout=GRACE_S)
+        self._stop_looking()

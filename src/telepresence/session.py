@@ -1,0 +1,141 @@
+"""One session from the command line to the exit status: the only module that knows every room.
+
+Called by: __main__.
+Owns: the order of the stages, and the undo of each.
+Never: does a room's work; hands values from one to the next.
+
+    options -> facts -> plan -> pod -> tunnel -> endpoints -> launch -> exit status
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+from collections.abc import AsyncIterator
+
+from telepresence.console import Console
+from telepresence.errors import TelepresenceError
+from telepresence.fastpath import Engine
+from telepresence.method import inject
+from telepresence.plan import RIGHTS, make_plan
+from telepresence.runner import Child, terminal_sends_signals
+from telepresence.undo import Undo
+from telepresence.values import ExitStatus, Options, Plan
+
+log = logging.getLogger(__name__)
+
+METHODS = {"inject-tcp": inject.prepare}
+SHIMS = {"inject-tcp": inject.SHIM}
+_CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
+
+
+class Interrupts:
+    """The first signal cancels the session; the later ones find it being undone already."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self.left_to_child = False
+        self._task = asyncio.current_task()
+
+    def __enter__(self) -> "Interrupts":
+        loop = asyncio.get_running_loop()
+        for number in _CODES:
+            loop.add_signal_handler(number, self._on_signal, number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """The handlers stay: a late signal must not end the process before its exit code."""
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        log.info("received %s", number.name)
+        if number == signal.SIGINT and self.left_to_child and terminal_sends_signals():
+            return
+        if self.received is None and self._task is not None:
+            self.received = number
+            self._task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _engine() -> AsyncIterator[Engine]:
+    engine = Engine()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@contextlib.asynccontextmanager
+async def _plan(options: Options, console: Console) -> AsyncIterator[tuple[object, Plan]]:
+    # Imported late: 0.3 s that --help and a wrong option need not wait for.
+    from telepresence.cluster import api, observe
+
+    connection = await api.connect(options.context, options.namespace)
+    console.stage("kubeconfig read")
+    try:
+        facts = await observe.observe(options, connection, RIGHTS, SHIMS[options.method])
+        console.stage("cluster asked")
+        yield (
+            connection,
+            make_plan(
+                options, facts, session=secrets.token_bytes(16), secret=secrets.token_bytes(32)
+            ),
+        )
+    finally:
+        await connection.close()
+
+
+async def _first_end(child: Child, *troubles: "asyncio.Future[None]") -> ExitStatus:
+    """The child's end, or the error of what ended first."""
+    waiting = asyncio.ensure_future(child.wait())
+    try:
+        await asyncio.wait([waiting, *troubles], return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return waiting.result()
+        for trouble in troubles:
+            if trouble.done():
+                trouble.result()
+        raise TelepresenceError("the session ended without a reason")
+    finally:
+        waiting.cancel()
+
+
+async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
+    from telepresence.cluster.manifest import CARRIER_PORT
+    from telepresence.cluster.proxy import ProxyPod
+    from telepresence.tunnel.keeper import Keeper
+
+    async with Undo() as undo:
+        connection, plan = await undo.enter("API connection", _plan(options, console))
+        proxy = await undo.enter("proxy pod", ProxyPod(connection, plan))
+        console.stage("pod created")
+        engine = await undo.enter("engine", _engine())
+        pod = await proxy.ready()
+        console.stage("pod ready")
+        keeper = await undo.enter("tunnel", Keeper(engine, plan, pod, CARRIER_PORT))
+        console.stage("tunnel up")
+        ends = await keeper.endpoints()
+        console.stage("environment read")
+        prepare = METHODS[plan.method]
+        launch = await undo.enter("method", prepare(plan, pod, ends, engine, keeper.tunnel))
+        child = await undo.enter("process", Child(launch))
+        console.stage("process started")
+        interrupts.left_to_child = True
+        status = await _first_end(child, proxy.ended, keeper.failed)
+        console.stage("process ended")
+    console.stage("undone")
+    for name, error in undo.failures:
+        console.say(f"left behind: {name}: {error}")
+    return status
+
+
+async def run(options: Options, console: Console) -> ExitStatus:
+    """The whole session.  Errors of every room pass through, after everything is undone."""
+    with Interrupts() as interrupts:
+        try:
+            return await _run(options, console, interrupts)
+        except asyncio.CancelledError:
+            if interrupts.received is None:
+                raise
+            console.say(f"ended by {interrupts.received.name}; everything is undone")
+            return ExitStatus(code=_CODES[interrupts.received])

@@ -1,0 +1,175 @@
+"""Keep the tunnel to the agent carried, over one port-forward after another.
+
+Called by: session.
+Owns: the engine's tunnel, the port-forward and the task that renews it.
+Never: gives up before the resume time is over; tries a refusal again.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from types import TracebackType
+
+from telepresence import hello
+from telepresence.errors import ProtocolError, TunnelError
+from telepresence.fastpath import CarrierLost, Engine, Tunnel, TunnelBroken
+from telepresence.tunnel.portforward import PortForward
+from telepresence.tunnel.service import read_service
+from telepresence.values import Endpoints, Plan, Pod
+
+log = logging.getLogger(__name__)
+
+FIRST_TIMEOUT_S = 30.0
+HELLO_TIMEOUT_S = 5.0  # two round trips through the API server
+PAUSES_S = (0.0, 0.05, 0.2, 0.5, 1.0)  # then the last one again and again
+_REFUSALS = {
+    hello.Code.WRONG_SECRET: "it belongs to another session",
+    hello.Code.WRONG_VERSION: "it speaks another version of the carrier; use this version's image",
+    hello.Code.TOO_LATE: "it no longer holds the bytes that were under way",
+    hello.Code.BROKEN: "its side of the session has ended in an error",
+}
+
+
+class Refused(TunnelError):
+    """The agent answered and said no: trying again cannot help."""
+
+
+class Keeper:
+    """async with Keeper(engine, plan, pod, port) as keeper: ... await keeper.failed"""
+
+    def __init__(self, engine: Engine, plan: Plan, pod: Pod, carrier_port: int) -> None:
+        self._engine, self._plan, self._pod = engine, plan, pod
+        self._carrier_port = carrier_port
+        self._forward: PortForward | None = None
+        self._lost = asyncio.Event()
+        self._renewer: asyncio.Task[None] | None = None
+        self.tunnel = Tunnel(engine, role="laptop")
+        # Ends with the error that ended the tunnel.
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> "Keeper":
+        asyncio.get_running_loop().add_reader(self._engine.event_fd, self._on_events)
+        try:
+            await self._carry(FIRST_TIMEOUT_S)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        self._renewer = asyncio.ensure_future(self._renew())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        asyncio.get_running_loop().remove_reader(self._engine.event_fd)
+        if self._renewer is not None:
+            self._renewer.cancel()
+            await asyncio.wait([self._renewer])
+        self.failed.cancel()
+        self.tunnel.close()
+        if self._forward is not None:
+            await self._forward.close()
+
+    async def endpoints(self) -> Endpoints:
+        """What the agent tells of its container.  TunnelError, ProtocolError."""
+        data = await read_service(self.tunnel, "environ")
+        entries = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
+        return Endpoints(environ={key: value for key, _, value in entries})
+
+    def _on_events(self) -> None:
+        for event in self._engine.take_events():
+            if isinstance(event, CarrierLost):
+                log.warning("carrier lost after %d bytes: %s", event.received, _why(event.error))
+                self._lost.set()
+            elif isinstance(event, TunnelBroken):
+                self._fail(TunnelError(f"the tunnel broke: {_why(event.error)}"))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+            self.failed.exception()  # whoever does not wait for it need not hear of it
+
+    async def _renew(self) -> None:
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            if self.tunnel.stats()["attached"]:
+                continue  # the news is of a carrier that has been replaced already
+            try:
+                await self._carry(self._plan.resume_timeout_s)
+            except (TunnelError, ProtocolError) as exc:
+                self._fail(exc)
+                return
+
+    async def _carry(self, timeout_s: float) -> None:
+        """Attach a carrier; tries until it works, is refused, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        tries = 0
+        while True:
+            try:
+                await self._carry_once()
+            except (OSError, EOFError, TimeoutError, TunnelError) as exc:
+                if isinstance(exc, Refused):
+                    raise
+                log.warning("no carrier to pod %s: %r", self._pod.name, exc)
+                if time.monotonic() >= deadline:
+                    raise TunnelError(
+                        f"no way to pod {self._pod.name} for {timeout_s:.0f} s: {exc}",
+                        hint="is the cluster still there?  The log has every try.",
+                    ) from exc
+                await self._drop_forward()
+                await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
+                tries += 1
+            else:
+                log.info("carrier attached after %d tries", tries + 1)
+                return
+
+    async def _drop_forward(self) -> None:
+        forward, self._forward = self._forward, None
+        if forward is not None:
+            await forward.close()
+
+    async def _carry_once(self) -> None:
+        if self._forward is None or not self._forward.alive:
+            await self._drop_forward()
+            self._forward = await PortForward.start(
+                self._plan.kubectl,
+                context=self._plan.context,
+                namespace=self._pod.namespace,
+                pod=self._pod.name,
+                port=self._carrier_port,
+            )
+        loop = asyncio.get_running_loop()
+        with socket.socket() as carrier:
+            carrier.setblocking(False)
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                await loop.sock_connect(carrier, ("127.0.0.1", self._forward.port))
+                received = self.tunnel.detach()
+                message = hello.make_hello(self._plan.session, self._plan.secret, received)
+                await loop.sock_sendall(carrier, message)
+                welcome = await self._read_welcome(carrier)
+            if welcome.code is not hello.Code.WELCOME:
+                raise Refused(
+                    f"the agent in pod {self._pod.name} refuses: {_REFUSALS[welcome.code]}"
+                )
+            self.tunnel.attach(carrier.fileno(), welcome.received)
+            carrier.detach()
+
+    async def _read_welcome(self, carrier: socket.socket) -> hello.Welcome:
+        data = b""
+        while (welcome := hello.take_welcome(data)) is None:
+            more = await asyncio.get_running_loop().sock_recv(
+                carrier, hello.WELCOME_BYTES - len(data)
+            )
+            if not more:
+                raise EOFError("the port-forward closed the connection")
+            data += more
+        return welcome
+
+
+def _why(error: int) -> str:
+    return os.strerror(error) if error else "closed by the other side"

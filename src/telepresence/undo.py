@@ -1,0 +1,68 @@
+"""Undo what was done, last first, whatever happens in between.
+
+Called by: session.
+Owns: the order, and the log line of each undo.
+Never: stops at an undo that fails; lets a second Ctrl-C skip one.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Self, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+UNDO_TIMEOUT_S = 20.0  # an API request's own time-out is shorter
+
+
+class Undo:
+    """A stack of named context managers.
+
+    async with Undo() as undo:
+        pod = await undo.enter("proxy pod", cluster.proxy(plan))
+    """
+
+    def __init__(self) -> None:
+        self._entered: list[tuple[str, AbstractAsyncContextManager[object]]] = []
+        self.failures: list[tuple[str, BaseException]] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def enter(self, name: str, manager: AbstractAsyncContextManager[T]) -> T:
+        """Do something; it is undone at the end, also when the doing is cancelled half-way,
+        which is the manager's own part."""
+        value = await manager.__aenter__()
+        self._entered.append((name, manager))
+        return value
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._entered:
+            name, manager = self._entered.pop()
+            await self._undo(name, manager, kind, error, trace)
+
+    async def _undo(
+        self,
+        name: str,
+        manager: AbstractAsyncContextManager[object],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(UNDO_TIMEOUT_S):
+                await manager.__aexit__(kind, error, trace)
+        except Exception as exc:  # noqa: BLE001 # the others must still be undone
+            if exc is not error:
+                log.error("undo of %s failed: %r", name, exc)  # noqa: TRY400
+                self.failures.append((name, exc))
+        log.info("undone: %s in %.3f s", name, time.monotonic() - began)

@@ -1,0 +1,105 @@
+"""The values that flow down a session, each made by one stage and read by the next.
+
+    Options (cli) -> Facts (cluster) -> Plan (plan) -> Pod (cluster) -> Endpoints (tunnel)
+      -> Launch (method) -> ExitStatus (runner)
+
+Called by: every room.
+Owns: nothing.
+Never: changes once made; touches the machine.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The command line, checked for form alone."""
+
+    method: str
+    new_deployment: str | None  # None: a random name
+    command: tuple[str, ...]  # empty: the user's shell
+    context: str | None
+    namespace: str | None
+    image: str | None
+    logfile: str
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """One thing that the user must be allowed to do in the namespace."""
+
+    verb: str
+    resource: str  # "pods", "pods/log"
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the laptop and the cluster look like before anything is changed."""
+
+    context: str
+    namespace: str
+    server: str
+    denied: tuple[Right, ...]
+    kubectl: str | None  # path of kubectl or oc
+    program: str | None  # path of the command, None: not found
+    shell: str
+    shim: Path
+    shim_exists: bool
+    environ: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that will be done; nothing of it is done yet."""
+
+    context: str
+    namespace: str
+    kubectl: str
+    pod_name: str
+    image: str
+    session: bytes
+    secret: bytes = field(repr=False)
+    method: str
+    shim: Path
+    program: str  # path
+    argv: tuple[str, ...]
+    is_shell: bool
+    environ: dict[str, str] = field(repr=False)
+    resume_timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """The proxy pod, running."""
+
+    name: str
+    namespace: str
+    container: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """What the tunnel offers to a method: the pod's environment, as bytes."""
+
+    environ: dict[bytes, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """The user's process, ready to be started."""
+
+    program: str
+    argv: tuple[str, ...]
+    environ: dict[bytes, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitStatus:
+    """What telepresence exits with."""
+
+    code: int
