@@ -1,0 +1,93 @@
+"""Add the sandbox's iptables rules, and remove them with all that kube-proxy, kubelet and the CNI plugins made.
+
+Called by: node, teardown.  Owns: rules tagged with the sandbox's name; chains KUBE-* and CNI-*.
+Never: touches a rule of anybody else."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import places
+from machine import attempt, run
+
+FAMILIES = (("iptables", "ip"), ("ip6tables", "ip6"))
+OUR_CHAIN = re.compile(r"^(KUBE|CNI)-")
+POD_RULES = (
+    ("FORWARD", "-i", places.POD_BRIDGE),
+    ("FORWARD", "-o", places.POD_BRIDGE),
+)
+
+
+def allow_pods() -> None:
+    """Let pods through a machine whose FORWARD policy is DROP, as Docker leaves it."""
+    for chain, *match in POD_RULES:
+        rule = [chain, *match, "-m", "comment", "--comment", places.FIREWALL_TAG, "-j", "ACCEPT"]
+        if not attempt("iptables", "-w", "5", "-C", *rule):
+            run("iptables", "-w", "5", "-I", *rule)
+
+
+def remember_tables() -> None:
+    """Note which tables exist, so that `down` can remove those that came with the cluster."""
+    if not places.TABLES_BEFORE.exists():
+        tables = {family: _tables(tool) for tool, family in FAMILIES}
+        places.TABLES_BEFORE.write_text(json.dumps(tables))
+
+
+def _tables(tool: str) -> list[str]:
+    return re.findall(r"^\*(\S+)$", _save(tool), re.MULTILINE)
+
+
+def _save(tool: str) -> str:
+    return run(f"{tool}-save") if shutil.which(f"{tool}-save") else ""
+
+
+def remove() -> None:
+    for tool, family in FAMILIES:
+        undo = make_undo(_save(tool))
+        if undo:
+            run(f"{tool}-restore", "--noflush", "-w", "5", stdin=undo)
+        _remove_new_tables(tool, family)
+    places.TABLES_BEFORE.unlink(missing_ok=True)
+
+
+def make_undo(saved: str) -> str:
+    """From iptables-save's text, input for `iptables-restore --noflush` that removes what is the sandbox's."""
+    undo: list[str] = []
+    table: list[str] = []
+    chains: list[str] = []
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table, chains = [line], []
+        elif line.startswith(":") and OUR_CHAIN.match(line[1:]):
+            chains.append(line[1:].split()[0])
+        elif line.startswith("-A ") and not OUR_CHAIN.match(line[3:]) and _is_ours(line):
+            table.append("-D" + line[2:])
+        elif line == "COMMIT":
+            table += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+            if len(table) > 1:
+                undo += [*table, "COMMIT"]
+    return "\n".join(undo) + "\n" if undo else ""
+
+
+def _is_ours(rule: str) -> bool:
+    jump = re.search(r" -[jg] (\S+)", rule)
+    tagged = re.search(rf'--comment "?{places.FIREWALL_TAG}\b', rule)
+    return bool(tagged or (jump and OUR_CHAIN.match(jump[1])))
+
+
+def _remove_new_tables(tool: str, family: str) -> None:
+    """iptables on nftables leaves empty tables behind; one that was not there before and has no rule goes."""
+    try:
+        before = json.loads(places.TABLES_BEFORE.read_text())[family]
+    except (FileNotFoundError, ValueError, KeyError):
+        return
+    if not shutil.which("nft") or "nf_tables" not in run(tool, "--version"):
+        return
+    saved = _save(tool)
+    for table in _tables(tool):
+        body = saved.split(f"*{table}\n", 1)[1].split("COMMIT", 1)[0]
+        foreign = re.search(r"^-A |^:\S+ - |^:\S+ DROP", body, re.MULTILINE)
+        if table not in before and not foreign:
+            attempt("nft", "delete", "table", family, table)
