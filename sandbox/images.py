@@ -62,8 +62,10 @@ def load(archive: Path) -> list[str]:
     try:
         fingerprint, references = _read_archive(archive)
     except (OSError, tarfile.TarError, KeyError, ValueError, IndexError) as exc:
+        reason = str(exc).splitlines()[0].rstrip(":")
         raise SandboxError(
-            f"{archive} is no docker-archive ({exc}): write one with `docker save -o` or `buildah push`"
+            f"{archive} is no docker-archive ({reason}): "
+            "write one with `docker save -o` or `buildah push`"
         ) from exc
     record = _read_record()
     on_node = _targets()

@@ -78,7 +78,7 @@ def exists(name: str) -> bool:
     if not processes.is_alive("internet"):
         return False
     end = _node_end(json.loads(record.read_text())["number"])
-    return Path(f"/sys/class/net/{end}").exists() and (MOUNTED / name).is_mount()
+    return Path(f"/sys/class/net/{end}").exists() and _is_namespace(name)
 
 
 def delete(name: str) -> None:
@@ -117,6 +117,14 @@ def _node_end(number: int) -> str:
     return f"laptop{number}"
 
 
+def _is_namespace(name: str) -> bool:
+    """False for the empty file that is left when its mount is gone (a reboot)."""
+    try:
+        return (MOUNTED / name).stat().st_dev != MOUNTED.stat().st_dev
+    except FileNotFoundError:
+        return False
+
+
 def _free_number() -> int:
     used = {json.loads(_record(name).read_text())["number"] for name in names()}
     free = next((number for number in range(1, MOST + 1) if number not in used), None)
@@ -139,7 +147,7 @@ def _remove_if_empty(*directories: Path) -> None:
 def start_internet() -> None:
     """A LAN with the web server and the company's resolver; the laptops plug in."""
     netns = places.INTERNET_NETNS
-    if processes.is_alive("internet") and (MOUNTED / netns).is_mount():
+    if processes.is_alive("internet") and _is_namespace(netns):
         return
     delete_internet()
     run("ip", "netns", "add", netns)
@@ -151,7 +159,9 @@ address add {places.COMPANY_DNS_ADDRESS}/16 dev lan
 address add {places.INTERNET_RANGE}.0.80/16 dev lan
 link set lan up
 """)  # fmt: skip
-    run("ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+    # A router that says at once, and each time, that it knows no way to the cluster.
+    run("ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv4.ip_forward=1",
+        "net.ipv4.icmp_ratelimit=0")  # fmt: skip
     program = places.SOURCES / "internet.py"
     processes.start("internet", ["ip", "netns", "exec", netns, "/usr/bin/python3", "-B", program])
     probe = ("ip", "netns", "exec", netns, "/usr/bin/python3", program, "--probe")
