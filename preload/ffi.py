@@ -1,7 +1,7 @@
 """The C codec and the shim's parsers as a Python module, `telepresence._preload_ffi`.
 
-Called by: setup.py (build); method/ checks settings with it before a child gets them, tests/property
-holds the C codec against a second one in Python.
+Called by: setup.py (build); method/ checks settings with it before a child gets them, and
+tests/property holds the C codec against a second one in Python.
 Owns: nothing.  Never: used where bytes of a connection pass.
 """
 

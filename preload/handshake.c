@@ -30,11 +30,13 @@ int handshake_make(const struct settings *settings, uint8_t cmd, const struct so
 /* The shortest answer that can begin like this. */
 static size_t answer_need(const uint8_t *buf, size_t len)
 {
-	size_t known = 4 + 4 + 2; /* until its ATYP is seen: IPv4, the shortest of the usual ones */
+	size_t known = 4 + 1 + 1 + 2; /* until its ATYP is seen: a name of one byte */
 
 	if (len < 4)
 		return known;
-	if (buf[3] == SOCKS5_IPV6)
+	if (buf[3] == SOCKS5_IPV4)
+		known = 4 + 4 + 2;
+	else if (buf[3] == SOCKS5_IPV6)
 		known = 4 + 16 + 2;
 	else if (buf[3] == SOCKS5_DOMAIN)
 		known = len < 5 ? 5 : 4u + 1 + buf[4] + 2;

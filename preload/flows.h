@@ -1,0 +1,57 @@
+/* What the shim knows about descriptors that it has connected.
+ *
+ * Called by: dial.c (connect, settle), hooks.c (close, dup, getpeername).
+ * Owns: one entry a descriptor, in memory from mmap(2).  Never: a system call that changes a
+ * descriptor; a lock: close() and dup2() are called from signal handlers and after fork().
+ *
+ * Descriptors also go away behind the shim's back (close_range, fclose, posix_spawn), so an entry
+ * is only believed when the socket's inode is still the one that it was made for.
+ * A child of vfork(2) shares this memory but not the descriptors: it changes nothing here. */
+#ifndef TELEPRESENCE_PRELOAD_FLOWS_H
+#define TELEPRESENCE_PRELOAD_FLOWS_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum flow_state {
+	FLOW_NONE,    /* not ours */
+	FLOW_PENDING, /* connected to the server, whose answer is still to come */
+	FLOW_FAILED,  /* the answer was no, and the program has not been told */
+	FLOW_UP,      /* joined to its target */
+};
+
+struct flow {
+	uint64_t inode;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} target;
+	uint32_t target_len;
+	uint8_t state;
+	bool unannounced; /* UP: connect(2) may still be called once to learn that */
+	int16_t error;	  /* FAILED: what to tell */
+	int32_t lowat;	  /* PENDING: SO_RCVLOWAT as the program has it */
+};
+
+/* How many are PENDING or FAILED; zero lets every other call pass at once. */
+extern _Atomic int flows_unsettled;
+
+/* At load, and in the child of fork(2): this process is the one that owns the table. */
+void flows_adopt(void);
+bool flows_ours(void);
+
+enum flow_state flow_state(int fd);
+/* A copy of a believable entry.  False: none, or it is being changed right now. */
+bool flow_read(int fd, struct flow *out);
+/* As flow_read(), and nobody else changes it before flow_release(), whose `now` becomes the entry. */
+bool flow_claim(int fd, struct flow *out);
+void flow_release(int fd, const struct flow *now);
+/* A new entry for the socket at fd, whose inode this fills in.  False: there is no room, or another
+ * thread is at it, or the table is not ours. */
+bool flow_put(int fd, struct flow *now);
+void flow_drop(int fd);
+
+#endif
