@@ -55,6 +55,7 @@ def write_settings(path: Path, *, port: int, username: str, password: str) -> No
         f"TorPort {port}",
         f"SOCKS5Username {username}",
         f"SOCKS5Password {password}",
+        "TelepresencePipeline 1",  # our server reads greeting, password and request in one piece
         "AllowInbound 1",
         "AllowOutboundLocalhost 1",
     )
