@@ -41,14 +41,15 @@ def start() -> None:
     )
     (places.data() / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
     processes.start("apiserver", _apiserver())
-    processes.start("controller-manager", _controller_manager())
-    processes.start("scheduler", _scheduler())
     wait_until(
         lambda: is_ready() or processes.check_alive("etcd", "apiserver"),
         "the API server is not ready",
         timeout_s=60,
         hint=f"see {places.logs()}/apiserver.log",
     )
+    # Not before: they end when the roles that they use are not made yet.
+    processes.start("controller-manager", _controller_manager())
+    processes.start("scheduler", _scheduler())
 
 
 def is_ready() -> bool:
@@ -122,8 +123,9 @@ def _controller_manager() -> list[str | Path]:
         f"--cluster-signing-cert-file={keys}/ca.crt",
         f"--cluster-signing-key-file={keys}/ca.key",
         "--use-service-account-credentials",
-        f"--cluster-cidr={places.CLUSTER_RANGE}",
-        "--allocate-node-cidrs=true",
+        # The bridge plugin has the pods' range; nodeipam waits 10 s before the controllers behind it start.
+        "--controllers=*,-nodeipam",
+        "--allocate-node-cidrs=false",
         f"--service-cluster-ip-range={places.SERVICE_RANGE}",
         "--leader-elect=false",
         "--bind-address=127.0.0.1",

@@ -178,4 +178,6 @@ def delete_internet() -> None:
     path = MOUNTED / places.INTERNET_NETNS
     if path.exists() and not attempt("ip", "netns", "delete", places.INTERNET_NETNS):
         path.unlink(missing_ok=True)
-    _remove_if_empty(MOUNTED)
+    if MOUNTED.is_dir() and not any(MOUNTED.iterdir()):
+        attempt("umount", MOUNTED)  # `ip netns` mounts the directory on itself
+        _remove_if_empty(MOUNTED)

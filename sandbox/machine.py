@@ -56,7 +56,7 @@ def wait_until(
     deadline = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > deadline:
-            raise SandboxError(f"{what} not within {timeout_s:.0f} s: {hint}")
+            raise SandboxError(f"{what} after {timeout_s:.0f} s: {hint}")
         time.sleep(step_s)
 
 

@@ -148,8 +148,9 @@ def is_ready() -> bool:
 
 
 def wait_ready() -> None:
+    """Raises at once when any program of the cluster has ended."""
     wait_until(
-        lambda: is_ready() or processes.check_alive(*NAMES),
+        lambda: is_ready() or processes.check_alive(*processes.names()),
         "the node is not Ready",
         timeout_s=60,
         hint=f"see {places.logs()}/kubelet.log",
