@@ -400,6 +400,7 @@ int dial_connect(int fd, const struct sockaddr *target, socklen_t len)
 	struct socks5_addr addr;
 	struct handshake shake;
 	struct flow flow;
+	size_t need = 0;
 	int rc;
 
 	if (dial_settings == NULL)
@@ -416,12 +417,16 @@ int dial_connect(int fd, const struct sockaddr *target, socklen_t len)
 	flow.lowat = lowat_of(fd);
 	flow.state = FLOW_PENDING;
 	if (dial_settings->pipeline && flow_put(fd, &flow)) {
+		/* The first look that is worth it. */
+		(void)handshake_take(NULL, 0, dial_settings->user_len > 0, &answer, &need);
+		set_lowat(fd, (int)need);
 		rc = send_all(fd, shake.bytes, shake.request_end, deadline);
 		if (rc == 0)
-			rc = dial_settle(fd, blocking);
-		else
-			flow_drop(fd), dissolve(fd);
-		return rc == -EALREADY ? -EINPROGRESS : rc;
+			return blocking ? dial_settle(fd, true) : -EINPROGRESS;
+		flow_drop(fd);
+		set_lowat(fd, flow.lowat);
+		dissolve(fd);
+		return rc;
 	}
 	rc = converse(fd, &shake, &answer, deadline);
 	if (rc != 0) {
