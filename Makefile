@@ -1,21 +1,23 @@
 # make demo    the main job, with all set-up: a program here gets an answer from a Service there
 # make test    the same set-up, then every check and test
-# make check   formatting, types, imports, unit and property tests, strict C
+# make check   formatting, types, imports, unit and property tests, strict C under sanitizers
 # make bench   the figures, and the floors that they must keep
-# make clean   remove what was built here (not the sandbox's caches: sandbox/sandbox down)
+# make setup   packages, Python environment and build; leaves .venv/bin/telepresence
+# make clean   remove what was built here (not the sandbox: sandbox/sandbox down)
 #
-# KUBECONFIG=FILE make demo uses that cluster instead of the sandbox.
+# make demo KUBECONFIG=FILE uses that cluster instead of the sandbox; so do test and bench.
 
 PYTHON ?= /usr/bin/python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BUILT := build/.built
 PACKAGED := build/.packages
-NATIVE := $(wildcard src/_fastpath/* preload/*.c preload/*.h preload/*.py preload/*.map preload/CMakeLists.txt) \
-	CMakeLists.txt setup.py
+NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd) preload/*.c preload/*.h) \
+	preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check bench clean setup cluster house
+.PHONY: setup demo test check python-check c-check bench clean
 
 setup: $(BUILT)
 
@@ -23,18 +25,49 @@ $(PACKAGED): setup/packages setup/packages.txt
 	@$(PYTHON) setup/packages
 	@mkdir -p build && touch $@
 
-$(BIN)/python: $(PACKAGED)
+$(VENV)/.made: $(PACKAGED)
 	@echo "setup: Python environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.requirements: $(BIN)/python pyproject.toml setup/constraints.txt
+$(VENV)/.requirements: $(VENV)/.made pyproject.toml setup/constraints.txt setup/requirements
 	@echo "setup: Python packages"
 	@$(PYTHON) setup/requirements pyproject.toml > build/requirements.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c setup/constraints.txt -r build/requirements.txt
+	@$(PIP) install -c setup/constraints.txt -r build/requirements.txt
 	@touch $@
 
 $(BUILT): $(VENV)/.requirements $(NATIVE)
 	@echo "setup: building the engine and the shim"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(PIP) install --no-build-isolation --no-deps -e .
 	@touch $@
+
+demo: setup
+	@setup/demo
+
+check: python-check c-check
+
+# In the order of how soon each fails.
+python-check: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --no-logo
+	pytest -q tests/house tests/unit tests/property
+
+# Strict warnings are errors here; the sanitizers watch every C test.
+c-check: setup
+	cmake -S . -B build/sanitized -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug > build/cmake.log
+	cmake --build build/sanitized -j2 > build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
+	ctest --test-dir build/sanitized --output-on-failure
+
+test: check
+	@eval "$$(setup/cluster)" && set -x && \
+		pytest -rs tests/sockets tests/preload tests/cluster
+
+bench: setup
+	@eval "$$(setup/cluster)" && for question in $$(ls bench/*.py | grep -v -e load.py -e paths.py); \
+		do echo "== $$question"; python $$question || exit 1; done
+
+clean:
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src -name '*.so' -delete -o -name '__pycache__' -prune -exec rm -rf {} +
