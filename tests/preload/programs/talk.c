@@ -99,7 +99,8 @@ static bool finish(const char *how, int fd, const struct addrinfo *to)
 		by_epoll(fd, EPOLLET | EPOLLRDHUP);
 	if (strcmp(how, "again") == 0) {
 		by_poll(fd);
-		error = connect(fd, to->ai_addr, to->ai_addrlen) == 0 ? 0 : errno;
+		/* EISCONN when the first call was already the end of it (connect(2)). */
+		error = connect(fd, to->ai_addr, to->ai_addrlen) == 0 || errno == EISCONN ? 0 : errno;
 	} else if (strcmp(how, "write") == 0) {
 		by_poll(fd);
 		error = 0; /* finds out by itself below */

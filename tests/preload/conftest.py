@@ -1,0 +1,90 @@
+"""The shim in its builds, and pods for it.
+
+Called by: every test of this folder.  Owns: the pods, until the end of a test.  Never: a mock.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fake_pod import FakePod, Service, echo, http, redis, speak_first
+from shim_rig import (
+    ECHO,
+    ECHO6,
+    FORBIDDEN,
+    FREE,
+    HELD,
+    REDIS,
+    REFUSED,
+    SMTP,
+    UNREACHABLE,
+    WEB,
+    MakePod,
+    Rig,
+    build,
+)
+
+
+@pytest.fixture(scope="session")
+def plain_build() -> Path:
+    return build("plain")
+
+
+@pytest.fixture(scope="session")
+def sanitized_build() -> Path:
+    return build("sanitized", "-DSANITIZE=ON")
+
+
+@pytest.fixture
+def rig(plain_build: Path, tmp_path: Path) -> Rig:
+    return Rig(plain_build, tmp_path / "preload.conf", sanitized=False)
+
+
+@pytest.fixture(params=["plain", "sanitized"])
+def each_rig(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+    """For the C programs: the shim once as it is shipped and once under ASan and UBSan."""
+    where: Path = request.getfixturevalue(f"{request.param}_build")
+    return Rig(where, tmp_path / "preload.conf", sanitized=request.param == "sanitized")
+
+
+@pytest.fixture
+def make_pod() -> Iterator[MakePod]:
+    """A pod with one of each: fake_pod.py's options on top."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(handle: Callable[..., None]) -> tuple[str, int]:
+            return stack.enter_context(contextlib.closing(Service(handle))).address
+
+        def make(**options: object) -> FakePod:
+            echo_at = serve(echo)
+            network = {
+                WEB: serve(http),
+                ECHO: echo_at,
+                ECHO6: echo_at,
+                HELD: echo_at,
+                FREE: echo_at,
+                SMTP: serve(speak_first),
+                REDIS: serve(redis),
+                REFUSED: 5,
+                UNREACHABLE: 3,
+                FORBIDDEN: 2,
+            }
+            names = {
+                "web": WEB[0],
+                "echo": ECHO[0],
+                "echo6": ECHO6[0],
+                "redis": REDIS[0],
+                "broken": 1,
+                "web.default.svc.cluster.local": WEB[0],
+            }
+            pod = FakePod(network=network, names=names, **options)  # type: ignore[arg-type]
+            return stack.enter_context(contextlib.closing(pod))
+
+        yield make
+
+
+@pytest.fixture
+def pod(make_pod: MakePod) -> FakePod:
+    return make_pod(username="telepresence", password="not-a-secret")

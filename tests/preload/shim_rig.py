@@ -1,0 +1,74 @@
+"""Builds the shim and the C programs, plain and sanitized, and runs programs with and without it.
+
+Called by: conftest.py and every test of this folder.
+Owns: build/preload-tests.
+Never: installs anything.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fake_pod import FakePod
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIM = "preload/libtelepresence-preload.so"
+RUN_S = 30.0
+
+# RFC 2544 and RFC 3849 networks: nowhere on this machine, so only the shim can reach them.
+WEB, ECHO, SMTP, REDIS, HELD, FREE = ((f"198.18.0.{n}", 80) for n in range(1, 7))
+ECHO6 = ("2001:db8::7", 80)
+REFUSED, UNREACHABLE, FORBIDDEN = ((f"198.18.1.{n}", 80) for n in range(1, 4))
+
+
+@dataclass(frozen=True)
+class Rig:
+    build: Path
+    conf: Path
+    sanitized: bool
+
+    def environ(self, settings: str | None) -> dict[str, str]:
+        """settings None: without the shim."""
+        env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+        if settings is None:
+            return env
+        self.conf.write_text(settings)
+        preload = str(self.build / SHIM)
+        if self.sanitized:
+            asan = ["gcc", "-print-file-name=libasan.so"]
+            preload = subprocess.check_output(asan, text=True).strip() + " " + preload
+            # Ours are the reports wanted here, not those of the C programs' own exits.
+            env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:exitcode=77"
+        return env | {"LD_PRELOAD": preload, "TORSOCKS_CONF_FILE": str(self.conf)}
+
+    def run(
+        self, argv: list[str], settings: str | None, *, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        if argv[0] in ("talk", "ask"):
+            argv = [str(self.build / "preload" / argv[0]), *argv[1:]]
+        return subprocess.run(
+            argv,
+            env=self.environ(settings) | (env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=RUN_S,
+            check=False,
+        )
+
+
+def build(name: str, *flags: str) -> Path:
+    where = ROOT / "build" / "preload-tests" / name
+    configure = ["cmake", "-S", str(ROOT), "-B", str(where), "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    for command in (
+        [*configure, *flags],
+        ["cmake", "--build", str(where), "--target", "preload-programs"],
+    ):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return where
+
+
+MakePod = Callable[..., FakePod]

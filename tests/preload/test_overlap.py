@@ -1,0 +1,101 @@
+"""A connect that waits for its answer leaves the rest of the program alone.
+
+The pod answers for HELD only once somebody has connected to FREE: a program that a pending connect
+brings to a halt never gets there, and its time runs out."""
+
+import shutil
+import sys
+
+import pytest
+
+from shim_rig import FREE, HELD, MakePod, Rig
+
+ASYNCIO = f"""
+import asyncio
+async def talk(host):
+    r, w = await asyncio.open_connection(host, 80)
+    w.write(host.encode())
+    said = await r.read(len(host))
+    w.close()
+    return said.decode(), w.get_extra_info('peername')[0]
+async def main():
+    held = [asyncio.ensure_future(talk('{HELD[0]}')) for _ in range(20)]
+    await asyncio.sleep(0.1)
+    try:
+        await asyncio.wait_for(talk('{HELD[0]}'), 0.1)
+    except asyncio.TimeoutError:
+        print('timed out')
+    print(await talk('{FREE[0]}'))
+    print(set(await asyncio.gather(*held)))
+"""
+EXPECTED = f"timed out\n('{FREE[0]}', '{FREE[0]}')\n{{('{HELD[0]}', '{HELD[0]}')}}\n"
+
+SELECTORS = f"""
+import errno, selectors, socket, sys
+def start(host):
+    s = socket.socket(); s.setblocking(False)
+    assert s.connect_ex((host, 80)) in (0, errno.EINPROGRESS)
+    return s
+sel = getattr(selectors, sys.argv[1])()
+held = [start('{HELD[0]}') for _ in range(5)]
+for s in held: sel.register(s, selectors.EVENT_WRITE | selectors.EVENT_READ)
+print(sel.select(0.05))
+free = start('{FREE[0]}')
+sel.register(free, selectors.EVENT_WRITE)
+order = []
+while len(order) < 6:
+    for key, _ in sel.select(9):
+        assert key.fileobj.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+        order.append(key.fileobj.getpeername()[0])
+        sel.unregister(key.fileobj)
+print(sorted(order), held[0].gettimeout())
+"""
+
+NODE = f"""
+const net = require('net'); const order = [];
+const done = name => {{ order.push(name); if (order.length == 2) {{ console.log(order.join()); process.exit(); }} }};
+net.connect(80, '{HELD[0]}', () => done('held'));
+setTimeout(() => net.connect(80, '{FREE[0]}', () => done('free')), 100);
+"""
+
+
+@pytest.mark.parametrize("run", ["asyncio.run(main())", "import uvloop; uvloop.run(main())"])
+def test_event_loops_go_on(rig: Rig, make_pod: MakePod, run: str) -> None:
+    pod = make_pod(held={HELD}, release_on=FREE)
+    done = rig.run([sys.executable, "-c", ASYNCIO + run], pod.settings())
+    assert (done.stdout, done.returncode) == (EXPECTED, 0)
+
+
+@pytest.mark.parametrize("selector", ["SelectSelector", "PollSelector", "EpollSelector"])
+def test_every_selector_waits_for_the_answer(rig: Rig, make_pod: MakePod, selector: str) -> None:
+    pod = make_pod(held={HELD}, release_on=FREE)
+    done = rig.run([sys.executable, "-c", SELECTORS, selector], pod.settings())
+    expected = "[]\n" + str(sorted([FREE[0]] + 5 * [HELD[0]])) + " 0.0\n"
+    assert (done.stdout, done.returncode) == (expected, 0)
+
+
+def test_node_goes_on(rig: Rig, make_pod: MakePod) -> None:
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    pod = make_pod(held={HELD}, release_on=FREE)
+    assert rig.run(["node", "-e", NODE], pod.settings()).stdout in ("free,held\n", "held,free\n")
+
+
+def test_a_programs_own_timeout_holds(rig: Rig, make_pod: MakePod) -> None:
+    pod = make_pod(held={HELD}, release_on=FREE)
+    argv = ["curl", "-sS", "--connect-timeout", "1", f"http://{HELD[0]}"]
+    done = rig.run(argv, pod.settings())
+    assert done.returncode == 28  # curl(1): operation timeout
+
+
+def test_an_interrupted_connect_goes_on(rig: Rig, make_pod: MakePod) -> None:
+    """Ctrl-C reaches a Python that waits in a blocking connect."""
+    script = f"""
+import signal, socket
+def stop(*_): raise KeyboardInterrupt
+signal.signal(signal.SIGALRM, stop); signal.setitimer(signal.ITIMER_REAL, 0.1)
+try: socket.create_connection({HELD!r})
+except KeyboardInterrupt: print('interrupted')
+"""
+    pod = make_pod(held={HELD}, release_on=FREE)
+    assert rig.run(["python3", "-c", script], pod.settings()).stdout == "interrupted\n"
