@@ -32,7 +32,8 @@ from api import Api, ApiRefused
 from machine import SandboxError, say
 
 PROGRAMS = (*control_plane.NAMES, *node.NAMES, "cluster-dns")
-WORKLOADS_TIMEOUT_S = 90.0  # 6 x what a cold start takes on two busy cores
+WORKLOADS_START_S = 90.0  # 20 x what a start takes on two idle cores
+WORKLOADS_MEND_S = 30.0  # then starting afresh is quicker than waiting
 
 MANUAL = """\
 verbs:
@@ -132,16 +133,16 @@ def find_problems() -> list[str]:
     dead = [name for name in PROGRAMS if not processes.is_alive(name)]
     if dead:
         return [f"not running: {', '.join(dead)}"]
-    if not node.has_network():
-        return [f"the bridge {places.NODE_BRIDGE} is gone"]
+    if missing := node.missing_bridges():
+        return [f"network bridges are gone: {', '.join(missing)}"]
     try:
-        missing = workloads.not_ready(Api(places.pki()))
+        unready = workloads.not_ready(Api(places.pki()))
         ready = node.is_ready()
     except (OSError, ApiRefused) as exc:
         return [f"the API server does not answer: {exc}"]
     problems = [] if ready else ["the node is not Ready"]
-    if missing:
-        problems.append(f"workloads not ready: {', '.join(missing)}")
+    if unready:
+        problems.append(f"workloads not ready: {', '.join(unready)}")
     if not cluster_dns.answers(places.NODE_ADDRESS, places.DNS_PORT):
         problems.append("the cluster's DNS does not answer")
     return problems
@@ -163,18 +164,20 @@ def _up() -> None:
         say("healthy already")
         return
     machine.install_missing(machine.PACKAGES)
-    if _was_rebooted():
-        teardown.clean()
+    was_healthy = (places.data() / "was-healthy").exists()
+    if _was_rebooted() or (was_healthy and places.POD_BRIDGE in node.missing_bridges()):
+        teardown.clean()  # pods without their network do not come back by themselves
+        was_healthy = False
     build()
     try:
-        _start(invoker)
+        _start(invoker, WORKLOADS_MEND_S if was_healthy else WORKLOADS_START_S)
     except SandboxError as exc:
-        if not (places.data() / "was-healthy").exists():
+        if not was_healthy:
             raise
         # It ran once and cannot be mended in place: what it held is a fixture, so begin again.
         say(f"cannot be mended ({exc}); starting afresh")
         teardown.clean()
-        _start(invoker)
+        _start(invoker, WORKLOADS_START_S)
     (places.data() / "was-healthy").touch()
     say(f'up: eval "$({places.SOURCES / "sandbox"} env)"')
 
@@ -201,7 +204,7 @@ def build() -> None:
             task.result()
 
 
-def _start(invoker: places.Invoker) -> None:
+def _start(invoker: places.Invoker, workloads_timeout_s: float) -> None:
     places.RUN.mkdir(mode=0o755, exist_ok=True)
     if not places.ACTIVE.is_symlink():
         places.ACTIVE.symlink_to(places.user_cache(invoker))
@@ -221,7 +224,7 @@ def _start(invoker: places.Invoker) -> None:
         pki.write_user_kubeconfig(invoker)
         node.wait_ready()
         say("waiting for the workloads")
-        workloads.wait_ready(api, timeout_s=WORKLOADS_TIMEOUT_S)
+        workloads.wait_ready(api, timeout_s=workloads_timeout_s)
     problems = find_problems()
     if problems:
         raise SandboxError(f"{problems[0]}; see {places.logs()}")

@@ -158,8 +158,9 @@ def wait_ready() -> None:
     )
 
 
-def has_network() -> bool:
-    return Path(f"/sys/class/net/{places.NODE_BRIDGE}").exists()
+def missing_bridges() -> list[str]:
+    bridges = (places.NODE_BRIDGE, places.POD_BRIDGE)
+    return [name for name in bridges if not Path(f"/sys/class/net/{name}").exists()]
 
 
 def _network() -> dict[str, object]:

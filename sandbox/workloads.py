@@ -6,7 +6,9 @@ Never: deletes anything else in the cluster."""
 from __future__ import annotations
 
 import re
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import places
@@ -16,6 +18,7 @@ from machine import SandboxError
 MANIFESTS = places.SOURCES / "workloads"
 GROUPS = {"Deployment": "apis/apps/v1", "StatefulSet": "apis/apps/v1"}
 FIELD_MANAGER = "sandbox"
+CONNECT_TIMEOUT_S = 1.0  # a thousand times what it takes on one machine
 
 
 def apply(api: Api) -> None:
@@ -44,7 +47,9 @@ def _field(key: str, document: str) -> str:
 
 
 def not_ready(api: Api) -> list[str]:
-    """Names of the sandbox's workloads that are missing, or have fewer ready pods than wanted."""
+    """Names of the sandbox's workloads that are missing, short of ready pods, or do not answer.
+
+    The ready pods are what the kubelet last said, which may be from before it was killed: so ask the pods too."""
     ready = set()
     for plural in ("deployments", "statefulsets"):
         for item in api.get(f"/apis/apps/v1/namespaces/default/{plural}")["items"]:
@@ -54,7 +59,40 @@ def not_ready(api: Api) -> list[str]:
             if current and status.get("readyReplicas", 0) >= wanted:
                 ready.add(item["metadata"]["name"])
     wanted_names = {path.stem for path in MANIFESTS.glob("*.yaml")} - {"kube-dns"}
-    return sorted(wanted_names - ready)
+    missing = wanted_names - ready
+    return sorted(missing) if missing else _not_answering(api)
+
+
+def _not_answering(api: Api) -> list[str]:
+    """Services whose address, or headless ones with a pod whose address, takes no connection."""
+    targets = []
+    for service in api.get("/api/v1/namespaces/default/services")["items"]:
+        name, spec = service["metadata"]["name"], service["spec"]
+        port = spec["ports"][0]["port"] if spec.get("ports") else None
+        managers = service["metadata"].get("managedFields", [])
+        if port is None or FIELD_MANAGER not in {entry["manager"] for entry in managers}:
+            continue
+        addresses = [spec["clusterIP"]]
+        if addresses == ["None"]:
+            addresses = _endpoint_addresses(api, name)
+        targets += [(name, address, port) for address in addresses]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda target: _connects(*target[1:]), targets))
+    return sorted({target[0] for target, good in zip(targets, answers, strict=True) if not good})
+
+
+def _endpoint_addresses(api: Api, name: str) -> list[str]:
+    endpoints = api.get(f"/api/v1/namespaces/default/endpoints/{name}")
+    subsets = endpoints.get("subsets") or []
+    return [ready["ip"] for subset in subsets for ready in subset.get("addresses") or []]
+
+
+def _connects(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def wait_ready(api: Api, *, timeout_s: float) -> None:
