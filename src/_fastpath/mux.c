@@ -119,14 +119,16 @@ void mux_reset(struct mux *mux, struct mux_stream *stream)
 	mux_emit(mux, FRAME_WINDOW, stream_flags(stream, FRAME_RST), stream->id, 0);
 }
 
-/* Half of the window used within four round trips: the window is what limits the sender. */
+/* Half of the window used within four round trips: the window is what limits the sender.  On short
+ * paths it is the credit's own way back through five processes that costs: 50 a second are few. */
 static void mux_grow(struct mux *mux, struct mux_stream *stream, uint64_t now_us)
 {
+	uint64_t busy_us = 4 * mux->rtt_us > CREDIT_US ? 4 * mux->rtt_us : CREDIT_US;
 	uint32_t more = stream->recv_size;
 
 	if (stream->recv_size >= WINDOW_MAX || mux->grown + more > WINDOW_BUDGET)
 		return;
-	if (mux->rtt_us == 0 || now_us - stream->granted_us > 4 * mux->rtt_us)
+	if (now_us - stream->granted_us > busy_us)
 		return;
 	stream->recv_size += more;
 	mux->grown += more;

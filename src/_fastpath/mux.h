@@ -5,7 +5,7 @@
  * Never: touches a socket or a clock; keeps a payload byte.
  *
  * Source: yamux specification (hashicorp/yamux spec.md).  A receive window starts at 256 KiB and
- * doubles, to WINDOW_MAX, whenever the peer uses half of it up within four round trips. */
+ * doubles, to WINDOW_MAX, whenever the peer uses half of it up within four round trips or 20 ms. */
 #ifndef TELEPRESENCE_MUX_H
 #define TELEPRESENCE_MUX_H
 
@@ -22,6 +22,7 @@ enum {
 	WINDOW_BUDGET = 64 * 1024 * 1024, /* growth beyond the start, summed over all streams */
 	STREAMS_MAX = 65536,		  /* that the peer may have open */
 	MUX_BUCKETS = 1024,
+	CREDIT_US = 20 * 1000, /* a stream needs no credit more often than this */
 };
 
 struct mux_stream {

@@ -28,17 +28,28 @@ void client_close(struct client *client)
 	client_free(client);
 }
 
-/* Small answers to a young socket always fit its buffer; one that does not is not worth waiting. */
-static bool client_send(struct client *client, const uint8_t *data, ssize_t len)
+/* Answers to messages that came in one piece leave in one piece: each piece wakes the client.
+ * Small ones to a young socket always fit its buffer; one that does not is not worth waiting. */
+static bool client_flush(struct client *client)
 {
-	return send(client->item.fd, data, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) == len;
+	size_t len = client->out_len;
+
+	client->out_len = 0;
+	return len == 0 || send(client->item.fd, client->out, len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+				   (ssize_t)len;
+}
+
+static void client_answer(struct client *client, uint8_t code, const struct socks5_addr *addr)
+{
+	client->out_len += (size_t)socks5_make_reply(client->out + client->out_len,
+						     sizeof client->out - client->out_len, code,
+						     addr);
 }
 
 static void client_refuse(struct client *client, uint8_t code)
 {
-	uint8_t reply[SOCKS5_REPLY_MAX];
-
-	(void)client_send(client, reply, socks5_make_reply(reply, sizeof reply, code, NULL));
+	client_answer(client, code, NULL);
+	(void)client_flush(client);
 	client_close(client);
 }
 
@@ -46,10 +57,9 @@ static void client_refuse(struct client *client, uint8_t code)
 static void client_done(struct request_job *job, uint8_t code, const struct socks5_addr *addr, int fd)
 {
 	struct client *client = list_entry(job, struct client, job);
-	uint8_t reply[SOCKS5_REPLY_MAX];
-	ssize_t len = socks5_make_reply(reply, sizeof reply, code, addr);
 
-	if (!client_send(client, reply, len) || fd == -1) {
+	client_answer(client, code, addr);
+	if (!client_flush(client) || fd == -1) {
 		if (fd != -1)
 			close(fd);
 		client_close(client);
@@ -90,17 +100,15 @@ static int take_greeting(struct client *client)
 	struct socks5_greeting greeting;
 	ssize_t n = socks5_take_greeting(client->buf, client->len, &greeting);
 	uint8_t wanted = client->server->with_password ? SOCKS5_USERPASS : SOCKS5_NO_AUTH;
-	uint8_t answer[2];
 	bool offered;
 
 	if (n <= 0)
 		return n == 0 ? 0 : -1;
 	offered = memchr(greeting.methods, wanted, greeting.n_methods) != NULL;
-	n = offered ? n : -1;
-	if (!client_send(client, answer,
-			 socks5_make_method(answer, sizeof answer,
-					    offered ? wanted : (uint8_t)SOCKS5_NO_ACCEPTABLE)) ||
-	    n < 0)
+	client->out_len += (size_t)socks5_make_method(client->out + client->out_len, 2,
+						      offered ? wanted
+							      : (uint8_t)SOCKS5_NO_ACCEPTABLE);
+	if (!offered)
 		return -1;
 	client_eat(client, n);
 	client->state = client->server->with_password ? CLIENT_PASSWORD : CLIENT_REQUEST;
@@ -122,7 +130,6 @@ static int take_password(struct client *client)
 	const struct server *server = client->server;
 	struct socks5_userpass given;
 	ssize_t n = socks5_take_userpass(client->buf, client->len, &given);
-	uint8_t answer[2];
 	bool right;
 
 	if (n <= 0)
@@ -130,9 +137,9 @@ static int take_password(struct client *client)
 	right = given.user_len == server->user_len && given.pass_len == server->pass_len &&
 		equal(given.user, server->user, server->user_len) &&
 		equal(given.pass, server->pass, server->pass_len);
-	if (!client_send(client, answer,
-			 socks5_make_userpass_status(answer, sizeof answer, right ? 0 : 1)) ||
-	    !right)
+	client->out_len += (size_t)socks5_make_userpass_status(client->out + client->out_len, 2,
+							       right ? 0 : 1);
+	if (!right)
 		return -1;
 	client_eat(client, n);
 	client->state = CLIENT_REQUEST;
@@ -160,6 +167,8 @@ static int take_request(struct client *client)
 	if (tunnel == NULL) {
 		client_eat(client, n);
 		client_dial(client, &request);
+	} else if (!client_flush(client)) {
+		client_close(client);
 	} else if (link_open(tunnel, client->item.fd, &client->item, client->buf, client->len) == 0) {
 		client_free(client);
 	} else {
@@ -206,9 +215,11 @@ static void client_run(struct task *task)
 	do
 		rc = client_step(client);
 	while (rc == 1);
-	if (rc == -1)
+	if (rc == -2)
+		return;
+	if (!client_flush(client) || rc == -1)
 		client_close(client);
-	else if (rc == 0)
+	else
 		engine_task(client->engine, task);
 }
 

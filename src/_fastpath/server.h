@@ -36,6 +36,8 @@ struct client {
 	struct engine *engine;
 	enum { CLIENT_GREETING, CLIENT_PASSWORD, CLIENT_REQUEST, CLIENT_DIALLING } state;
 	struct request_job job; /* a server without a tunnel */
+	size_t out_len;
+	uint8_t out[4 + SOCKS5_REPLY_MAX]; /* method, status, reply */
 	size_t len;
 	uint8_t buf[2048]; /* the three longest messages are 1,032 bytes; the rest is early data */
 };

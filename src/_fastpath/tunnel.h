@@ -15,7 +15,7 @@
 enum {
 	UNSENT_MAX = 512 * 1024,	 /* queued for the carrier; more would only add delay */
 	REPLAY_MAX = 24 * 1024 * 1024,	 /* unacknowledged: one full WINDOW_MAX and what others add */
-	ACK_BYTES = 128 * 1024,		 /* tell the peer at least this often what has arrived */
+	ACK_BYTES = 1024 * 1024,	 /* tell the peer this often what has arrived: five processes pass it on */
 	ACK_DELAY_US = 500 * 1000,	 /* or this late: its memory is waiting for it */
 	PING_US = 3 * 1000 * 1000,
 	SILENCE_US = 12 * 1000 * 1000, /* four pings unanswered: the carrier is dead */
