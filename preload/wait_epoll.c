@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "dial.h"
+#include "epoll_list.h"
 #include "flows.h"
 #include "real.h"
 
@@ -165,6 +166,38 @@ int wait_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	return rc;
 }
 
+/* A member of the set: if it is pending and was put there by another way than epoll_ctl(2), or
+ * before its connect, take it over as if it were asked for now. */
+static void adopt(void *state, int fd, struct epoll_event asked)
+{
+	const int *epfd = state;
+	sigset_t before;
+
+	if (flow_state(fd) != FLOW_PENDING)
+		return;
+	/* EPOLLONESHOT: the event that has just come is switched off; it was a writable one. */
+	asked.events |= EPOLLOUT;
+	enter(&before);
+	if (find(*epfd, fd) == NULL)
+		(void)watch_pending(*epfd, EPOLL_CTL_MOD, fd, &asked);
+	leave(&before);
+}
+
+/* Writable is what a pending socket always is: has one come that nobody disguised? */
+static void adopt_strangers(int epfd, const struct epoll_event *events, int n)
+{
+	int error = errno;
+
+	if (atomic_load(&flows_unsettled) == 0 || !flows_ours())
+		return;
+	for (int i = 0; i < n; i++)
+		if ((events[i].events & EPOLLOUT) != 0) {
+			epoll_list(epfd, adopt, &epfd);
+			break;
+		}
+	errno = error;
+}
+
 /* Looks at the pending sockets of this set that have an event, and takes those events out: the
  * program's own come with the next call.  Returns how many events remain. */
 static int unmask(int epfd, struct epoll_event *events, int n)
@@ -204,7 +237,10 @@ int wait_epoll(int epfd, struct epoll_event *events, int room, int timeout_ms, c
 
 	while (true) {
 		int n = real(epoll_pwait)(epfd, events, room, timeout_ms, mask);
-		int kept = n > 0 ? unmask(epfd, events, n) : n;
+		int kept;
+
+		adopt_strangers(epfd, events, n);
+		kept = n > 0 ? unmask(epfd, events, n) : n;
 
 		if (n <= 0 || kept > 0)
 			return kept;

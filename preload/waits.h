@@ -6,9 +6,11 @@
  *
  * The kernel calls a pending socket writable, as it is connected to the SOCKS server.  So where a
  * program waits for it, the shim waits for the server's answer (readable) and eats that; only then
- * does the program's own question go to the kernel.  A program whose waiting is not seen here
- * (io_uring, raw system calls, added to its epoll set before connect) waits in its first
- * getsockopt(SO_ERROR), read or write instead: slower for its other sockets, as correct. */
+ * does the program's own question go to the kernel.  Sockets that were put into an epoll set
+ * unseen (io_uring, as libuv does; or before their connect) are found when they first seem
+ * writable.  A program whose waiting itself is not seen here (io_uring, raw system calls) waits in
+ * its first getsockopt(SO_ERROR), read or write instead: slower for its other sockets, as
+ * correct. */
 #ifndef TELEPRESENCE_PRELOAD_WAITS_H
 #define TELEPRESENCE_PRELOAD_WAITS_H
 

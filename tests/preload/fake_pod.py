@@ -65,11 +65,14 @@ class FakePod:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._start(self._serve, sock)
 
-    def _start(self, run: Callable[..., None], sock: socket.socket, *more: socket.socket) -> None:
+    def _start(
+        self, run: Callable[..., None], sock: socket.socket, *more: socket.socket
+    ) -> threading.Thread:
         self._socks += [sock, *more]
         thread = threading.Thread(target=run, args=(sock, *more))
         self._threads.append(thread)
         thread.start()
+        return thread
 
     def _message(self, sock: socket.socket, size: int, rest: bytearray) -> bytes:
         """`size` bytes; strict: exactly what one recv() brings, which must begin with them."""
@@ -137,9 +140,9 @@ class FakePod:
             far.settimeout(None)
             far.sendall(early)
             self._send(sock, reply(0, self.bound, 4321))
-            self._start(self._copy, far, sock)
+            back = self._start(self._copy, far, sock)
             self._copy(sock, far)
-            self._threads[-1].join(DEADLINE_S)
+            back.join(DEADLINE_S)
 
     def _copy(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):

@@ -11,15 +11,16 @@ def say(what, call):
     try:
         print(what, call())
     except socket.gaierror as error:
-        print(what, 'EAI', {getattr(socket, n): n for n in dir(socket) if n[:4] == 'EAI_'}[error.errno])
+        print(what, 'EAI', CODES[error.errno])
     except socket.herror as error:
         print(what, 'h_errno', error.errno)
 S = socket
+CODES = {getattr(socket, n): n for n in dir(socket) if n[:4] == 'EAI_'}
 """
 
 
 def ask(rig: Rig, pod: FakePod, *lines: str) -> list[str]:
-    script = ASK + "\n".join(f"say({line.split('(')[0]!r}, lambda: {line})" for line in lines)
+    script = ASK + "\n".join(f"say({number}, lambda: {line})" for number, line in enumerate(lines))
     done = rig.run(["python3", "-c", script], pod.settings())
     assert done.returncode == 0, done.stdout
     return [line.partition(" ")[2] for line in done.stdout.splitlines()]
@@ -59,7 +60,7 @@ def test_failures_have_libcs_codes(rig: Rig, pod: FakePod) -> None:
         "S.getaddrinfo('echo6', 80, S.AF_INET)",
         "S.getaddrinfo('web', 'no-such-service', type=S.SOCK_STREAM)",
         "S.getaddrinfo('web', 80, 0, 0, 0, S.AI_NUMERICHOST)",
-        "S.getaddrinfo('x' * 256, 80)",
+        "S.getaddrinfo(b'x' * 256, 80)",
         "S.gethostbyname_ex('no-such-name')",
     )
     names = ["NONAME", "AGAIN", "NODATA", "NODATA", "SERVICE", "NONAME", "NONAME", "NONAME"]

@@ -53,7 +53,10 @@ print(sorted(order), held[0].gettimeout())
 
 NODE = f"""
 const net = require('net'); const order = [];
-const done = name => {{ order.push(name); if (order.length == 2) {{ console.log(order.join()); process.exit(); }} }};
+const done = name => {{
+    order.push(name);
+    if (order.length == 2) {{ console.log(order.join()); process.exit(); }}
+}};
 net.connect(80, '{HELD[0]}', () => done('held'));
 setTimeout(() => net.connect(80, '{FREE[0]}', () => done('free')), 100);
 """

@@ -1,6 +1,7 @@
 """Programs as people have them, none of which was told of any proxy."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -17,7 +18,8 @@ async def main():
     w.close()
 """
 NODE = "require('http').get('http://web/', r => r.on('data', d => console.log(String(d))))"
-PERL = """use IO::Socket::INET; $s = IO::Socket::INET->new(PeerAddr => "web:80", Timeout => 9) or die $!;
+PERL = """use IO::Socket::INET;
+$s = IO::Socket::INET->new(PeerAddr => "web:80", Timeout => 9) or die $!;
 print $s "GET / HTTP/1.0\\r\\n\\r\\n"; print <$s>"""
 BASH = "exec 3<>/dev/tcp/web/80; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3"
 
@@ -48,8 +50,6 @@ def test_program_reaches_the_pods_network(rig: Rig, pod: FakePod, name: str) -> 
 
 
 def test_uvloop_reaches_the_pods_network(rig: Rig, pod: FakePod) -> None:
-    import sys
-
     script = AIO + "import uvloop; uvloop.run(main())"
     done = rig.run([sys.executable, "-c", script], pod.settings())
     assert "pods" in done.stdout, done.stdout

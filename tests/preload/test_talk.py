@@ -15,6 +15,7 @@ WAYS = {
     "select": "select 1 writable 1\n",
     "epoll": "epoll 1 writable 1 data 1122334455667788\n",
     "edge": "epoll 1 writable 1 data 1122334455667788\n",
+    "early": "epoll 1 writable 1 data 1122\n",
     "again": "poll 1 writable 1\n",
     "asking": "",
 }

@@ -83,6 +83,19 @@ static void by_epoll(int fd, uint32_t flags)
 	close(epfd);
 }
 
+/* In the set before its connect, as nginx has it: the socket is writable all the time. */
+static int early = -1;
+
+static void by_early_epoll(void)
+{
+	struct epoll_event got = {0};
+	int n = epoll_wait(early, &got, 1, WAIT_MS);
+
+	printf("epoll %d writable %d data %llx\n", n, (got.events & EPOLLOUT) != 0,
+	       (unsigned long long)got.data.u64);
+	close(early);
+}
+
 static bool finish(const char *how, int fd, const struct addrinfo *to)
 {
 	int error;
@@ -97,6 +110,8 @@ static bool finish(const char *how, int fd, const struct addrinfo *to)
 		by_epoll(fd, 0);
 	else if (strcmp(how, "edge") == 0)
 		by_epoll(fd, EPOLLET | EPOLLRDHUP);
+	else if (strcmp(how, "early") == 0)
+		by_early_epoll();
 	if (strcmp(how, "again") == 0) {
 		by_poll(fd);
 		/* EISCONN when the first call was already the end of it (connect(2)). */
@@ -212,8 +227,13 @@ static int interrupted(int fd, const struct addrinfo *to, int flags)
 static int start(const char *how, int fd, const struct addrinfo *to)
 {
 	static const char *const waiting[] = {"poll", "many", "select", "epoll",
-					      "edge", "again", "write", "asking"};
+					      "edge", "again", "write", "asking", "early"};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.u64 = 0x1122};
 
+	if (strcmp(how, "early") == 0) {
+		early = epoll_create1(EPOLL_CLOEXEC);
+		epoll_ctl(early, EPOLL_CTL_ADD, fd, &event);
+	}
 	if (strcmp(how, "restart") == 0)
 		return interrupted(fd, to, SA_RESTART);
 	for (size_t i = 0; i < sizeof waiting / sizeof *waiting; i++)
