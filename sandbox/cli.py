@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,7 +97,7 @@ def _run(verb: str, rest: list[str], arguments: list[str]) -> int:
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """One change at a time; the file stays, as removing it would let two in."""
-    with open(places.LOCK, "w") as lock:
+    with places.LOCK.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

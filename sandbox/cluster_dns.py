@@ -18,11 +18,11 @@ PROBE_NAME = f"kubernetes.default.svc.{places.CLUSTER_DOMAIN}"
 def start() -> None:
     processes.start("cluster-dns", ["/usr/bin/python3", "-B", places.SOURCES / "dns_program.py"])
     wait_until(
-        lambda: answers(places.NODE_ADDRESS, places.DNS_PORT)
-        or processes.check_alive("cluster-dns"),
+        lambda: answers(places.NODE_ADDRESS, places.DNS_PORT),
         "the cluster's DNS does not answer",
         timeout_s=15,
         hint=f"see {places.logs()}/cluster-dns.log",
+        or_raise=lambda: processes.check_alive("cluster-dns"),
     )
 
 

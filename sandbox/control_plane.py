@@ -9,8 +9,8 @@ import json
 import socket
 from pathlib import Path
 
-import places
 import pki
+import places
 import processes
 from api import Api, ApiRefused
 from machine import wait_until
@@ -34,18 +34,20 @@ def start() -> None:
     pki.make()
     processes.start("etcd", _etcd())
     wait_until(
-        lambda: _listens("127.0.0.1", places.ETCD_PORT) or processes.check_alive("etcd"),
+        lambda: _listens("127.0.0.1", places.ETCD_PORT),
         "etcd does not listen",
         timeout_s=20,
         hint=f"see {places.logs()}/etcd.log",
+        or_raise=lambda: processes.check_alive("etcd"),
     )
     (places.data() / "audit-policy.json").write_text(json.dumps(AUDIT_POLICY))
     processes.start("apiserver", _apiserver())
     wait_until(
-        lambda: is_ready() or processes.check_alive("etcd", "apiserver"),
+        is_ready,
         "the API server is not ready",
         timeout_s=60,
         hint=f"see {places.logs()}/apiserver.log",
+        or_raise=lambda: processes.check_alive("etcd", "apiserver"),
     )
     # Not before: they end when the roles that they use are not made yet.
     processes.start("controller-manager", _controller_manager())
@@ -123,7 +125,7 @@ def _controller_manager() -> list[str | Path]:
         f"--cluster-signing-cert-file={keys}/ca.crt",
         f"--cluster-signing-key-file={keys}/ca.key",
         "--use-service-account-credentials",
-        # The bridge plugin has the pods' range; nodeipam waits 10 s before the controllers behind it start.
+        # The bridge plugin has the pods' range; nodeipam would hold up the others for 10 s.
         "--controllers=*,-nodeipam",
         "--allocate-node-cidrs=false",
         f"--service-cluster-ip-range={places.SERVICE_RANGE}",

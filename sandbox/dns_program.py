@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from dnslib import AAAA, CNAME, PTR, QTYPE, RR, SOA, SRV, TXT, A, DNSRecord
+
 import places
 from api import Api, ApiRefused
 from dns_server import NXDOMAIN, SERVFAIL, DnsServer, Forward, make_reply
 from dns_zone import Srv, Zone, make_zone
-from dnslib import AAAA, CNAME, PTR, QTYPE, RR, SOA, SRV, TXT, A, DNSRecord
 
 TTL_S = 5  # as CoreDNS: a changed Service is seen that soon
 UPSTREAM_TIMEOUT_S = 1.0
@@ -45,7 +46,7 @@ class ClusterDns:
     def _resolve(self, query: DNSRecord) -> DNSRecord:
         zone = self._zone
         name = str(query.q.qname).rstrip(".").lower()
-        if not zone.namespaces:  # nothing is listed yet: not the moment to say that a name does not exist
+        if not zone.namespaces:  # nothing is listed yet: too early for "does not exist"
             return make_reply(query, SERVFAIL)
         if not zone.covers(name):
             raise Forward(self._upstream.ask)
@@ -59,7 +60,7 @@ class ClusterDns:
     def _add_records(
         self, reply: DNSRecord, owner: str, records: dict[str, list[str | Srv]], kind: str
     ) -> None:
-        """Follow an ExternalName as far as the cluster's names go, then through the node's resolver."""
+        """Follow an ExternalName through the cluster's names, then through the node's resolver."""
         zone = self._zone
         for _ in range(MOST_ALIASES):
             alias = records.get("CNAME")
@@ -73,8 +74,9 @@ class ClusterDns:
                 return
             owner, records = target, zone.look_up(target.lower()) or {}
         for each in records if kind == "ANY" else (kind,):
+            number = getattr(QTYPE, each)
             for value in records.get(each, ()):
-                reply.add_answer(RR(owner, getattr(QTYPE, each), ttl=TTL_S, rdata=_rdata(each, value)))
+                reply.add_answer(RR(owner, number, ttl=TTL_S, rdata=_rdata(each, value)))
                 if isinstance(value, Srv):
                     self._add_addresses(reply, value.target)
 

@@ -21,10 +21,14 @@ SLOW_THREADS = 16  # forwarded questions wait in one of these, so that the other
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN = 0, 1, 2, 3
 
 
+Client = tuple[str, int]
+Ask = Callable[[bytes, bool], bytes]  # the request, over TCP? -> the reply
+
+
 class Forward(Exception):  # noqa: N818 - not an error
     """Raised by a resolver: this answer takes time and must not be remembered."""
 
-    def __init__(self, ask: Callable[[bytes, bool], bytes]) -> None:
+    def __init__(self, ask: Ask) -> None:
         super().__init__()
         self.ask = ask
 
@@ -73,14 +77,12 @@ class DnsServer:
             except OSError:
                 continue
 
-    def _answer_datagram(self, request: bytes, key: bytes | None, client: object) -> None:
+    def _answer_datagram(self, request: bytes, key: bytes | None, client: Client) -> None:
         answers = self._answers
         try:
             reply = self._reply(request, _udp_size(request))
         except Forward as forward:
-            self._slow.submit(
-                lambda: self._udp.sendto(forward.ask(request, False), client)  # type: ignore[arg-type]
-            )
+            self._slow.submit(self._forward, forward.ask, request, client)
             return
         if reply is None:
             return
@@ -88,7 +90,13 @@ class DnsServer:
             answers[key] = reply[2:]
         elif key:
             self._answers = {}
-        self._udp.sendto(reply, client)  # type: ignore[arg-type]
+        self._udp.sendto(reply, client)
+
+    def _forward(self, ask: Ask, request: bytes, client: Client) -> None:
+        try:
+            self._udp.sendto(ask(request, False), client)
+        except (OSError, DNSError) as exc:
+            print(f"forwarding for {client}: {exc}", flush=True)
 
     def _serve_connection(self, connection: socketserver.StreamRequestHandler) -> None:
         while len(head := connection.rfile.read(2)) == 2:
@@ -154,7 +162,7 @@ def _udp_size(request: bytes) -> int:
     key = make_key(request)
     if key is None or request[10:12] == b"\0\0":
         return PLAIN_UDP_BYTES
-    if key[-5:-2] != b"\0\0\x29":  # root name, type OPT; then the sender's size.  RFC 6891 section 6.1.2
+    if key[-5:-2] != b"\0\0\x29":  # root name, type OPT, then the size: RFC 6891 section 6.1.2
         return PLAIN_UDP_BYTES
     return max(PLAIN_UDP_BYTES, int.from_bytes(key[-2:], "big"))
 

@@ -1,4 +1,4 @@
-"""Add the sandbox's iptables rules, and remove them with all that kube-proxy, kubelet and the CNI plugins made.
+"""Add the sandbox's iptables rules; remove them and those of kube-proxy, kubelet and CNI plugins.
 
 Called by: node, teardown.  Owns: rules tagged with the sandbox's name; chains KUBE-* and CNI-*.
 Never: touches a rule of anybody else."""
@@ -53,7 +53,7 @@ def remove() -> None:
 
 
 def make_undo(saved: str) -> str:
-    """From iptables-save's text, input for `iptables-restore --noflush` that removes what is the sandbox's."""
+    """From iptables-save's text, input for `iptables-restore --noflush` that removes ours."""
     undo: list[str] = []
     table: list[str] = []
     chains: list[str] = []
@@ -78,7 +78,7 @@ def _is_ours(rule: str) -> bool:
 
 
 def _remove_new_tables(tool: str, family: str) -> None:
-    """iptables on nftables leaves empty tables behind; one that was not there before and has no rule goes."""
+    """iptables on nftables leaves tables behind; one that is new and has no rule goes."""
     try:
         before = json.loads(places.TABLES_BEFORE.read_text())[family]
     except (FileNotFoundError, ValueError, KeyError):

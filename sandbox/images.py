@@ -20,9 +20,9 @@ from machine import SandboxError, run, say
 def write_archive(
     layer: Path, archive: Path, *, reference: str, config: Mapping[str, object]
 ) -> None:
-    """Wrap one uncompressed layer into a docker-archive.  Source: Docker image specification v1.2."""
+    """Wrap an uncompressed layer into a docker-archive.  Source: Docker image specification 1.2."""
     digest = hashlib.sha256()
-    with open(layer, "rb") as file:
+    with layer.open("rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     image = {
@@ -69,10 +69,9 @@ def load(archive: Path) -> list[str]:
         ) from exc
     record = _read_record()
     on_node = _targets()
-    wanted = [[fingerprint, on_node.get(reference)] for reference in references]
-    if None not in (target for _, target in wanted):
-        if [record.get(reference) for reference in references] == wanted:
-            return references
+    wanted = [[fingerprint, on_node.get(reference, "")] for reference in references]
+    if [record.get(reference) for reference in references] == wanted:
+        return references
     say(f"loading {', '.join(references)} from {archive.name}")
     ctr("images", "import", archive)
     on_node = _targets()
@@ -85,7 +84,7 @@ def load(archive: Path) -> list[str]:
 
 
 def _read_archive(archive: Path) -> tuple[str, list[str]]:
-    """A hash of manifest and config (which names the layers by digest), and containerd's names of it."""
+    """A hash of the configs, which name the layers by digest, and containerd's names of it."""
     with tarfile.open(archive) as tar:
         manifest = _content(tar, "manifest.json")
         digest = hashlib.sha256()

@@ -1,6 +1,6 @@
 """Be the world outside for laptops: the company's resolver and the Internet's web server.
 
-Called by: laptop.start_internet() as a process in a network namespace of its own.  Owns: ports 53 and 80 there.
+Called by: laptop.start_internet() as a process in its own namespace.  Owns: ports 53 and 80 there.
 Never: reaches anything, in the cluster or outside."""
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class Page(http.server.BaseHTTPRequestHandler):
 def main() -> None:
     if sys.argv[1:] == ["--probe"]:
         sys.exit(0 if cluster_dns.answers(places.COMPANY_DNS_ADDRESS, 53, "corp.example") else 1)
-    from dns_server import NXDOMAIN, DnsServer, make_reply
     from dnslib import CNAME, QTYPE, RR, TXT, A, DNSRecord
+
+    from dns_server import NXDOMAIN, DnsServer, make_reply
 
     above = {name.split(".", n)[-1] for name in (*ADDRESSES, *ALIASES) for n in (1,)}
 

@@ -43,7 +43,8 @@ def build() -> None:
         return
     work = places.cache() / "build" / "kubernetes"
     work.mkdir(parents=True, exist_ok=True)
-    say(f"building Kubernetes {places.KUBERNETES_VERSION} from Debian's source: once, 4 to 8 minutes")
+    version = places.KUBERNETES_VERSION
+    say(f"building Kubernetes {version} from Debian's source: once, 4 to 8 minutes")
     tree = work / "go/src/k8s.io/kubernetes"
     if not (tree / ".unpacked").exists():
         _unpack(_download(work), tree)
@@ -57,7 +58,7 @@ def build() -> None:
 
 
 def _download(work: Path) -> Path:
-    """Fetch the source package with apt, by a private list of sources: the machine's stays as it is."""
+    """Fetch the source package by a private list of sources: the machine's own stays as it is."""
     for directory in ("apt/lists/partial", "apt/cache/archives/partial", "source"):
         (work / directory).mkdir(parents=True, exist_ok=True)
     signed = f"[signed-by={KEYRING}] " if Path(KEYRING).exists() else ""
@@ -169,11 +170,12 @@ def _in_tree(work: Path, tree: Path, *command: str | Path) -> None:
 
 def _compile(work: Path, tree: Path) -> None:
     (work / "bin").mkdir(exist_ok=True)
-    # The vendored import path: in GOPATH mode the plain one has no effect, and the server is v0.0.0-master.
+    # The vendored path: in GOPATH mode the plain one has no effect (the server is v0.0.0-master).
     version = "k8s.io/kubernetes/vendor/k8s.io/component-base/version"
     major, minor, _ = places.KUBERNETES_VERSION.split(".")
     stamps = {"gitVersion": f"v{places.KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
-    flags = " ".join(["-s", "-w", *(f"-X {version}.{key}={value}" for key, value in stamps.items())])
+    stamped = (f"-X {version}.{key}={value}" for key, value in stamps.items())
+    flags = " ".join(["-s", "-w", *stamped])
     command = ["go", "build", "-v", "-ldflags", flags, "-o", str(work / "bin") + "/"]
     command += [f"k8s.io/kubernetes/cmd/{name}" for name in BINARIES]
     with subprocess.Popen(

@@ -1,6 +1,6 @@
-"""Lend laptops: network namespaces that see the node's address, a company resolver and an Internet, and no more.
+"""Lend laptops: network namespaces with the node's address, a company and an Internet in sight.
 
-Called by: cli, teardown.  Owns: the namespaces, their links and /etc/netns/NAME; the Internet namespace.
+Called by: shell, teardown.  Owns: the namespaces, their links and /etc/netns/NAME; the Internet.
 Never: routes a laptop to pods or Services: only a tunnel may reach them."""
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def create(name: str) -> None:
 def _link(name: str, number: int) -> None:
     """Two cables: eth0 to the Internet (default route), node0 to the node's one address.
 
-    The default route must exist: without one a connect() to 10.96.0.10 fails before any firewall rule sees it."""
+    The default route must exist: without one a connect() to 10.96.0.10 fails before any firewall
+    rule sees it."""
     node_end, internet_end = _node_end(number), f"lap{number}"
     ours = f"{places.LAPTOP_RANGE}.{number}"
     run("ip", "netns", "add", name)
@@ -51,7 +52,7 @@ def _link(name: str, number: int) -> None:
     run("ip", "-n", places.INTERNET_NETNS, "link", "add", internet_end, "type", "veth",
         "peer", "name", "eth0", "netns", name)  # fmt: skip
     run("ip", "-n", places.INTERNET_NETNS, "link", "set", internet_end, "master", "lan", "up")
-    # What comes from a laptop is for the node itself or for nobody: it never becomes a router to pods.
+    # What comes from a laptop is for the node itself or for nobody: no router to pods.
     Path(f"/proc/sys/net/ipv4/conf/{node_end}/forwarding").write_text("0")
     run("ip", "link", "set", node_end, "up")
     run("ip", "route", "replace", f"{ours}/32", "dev", node_end, "src", places.NODE_ADDRESS)
@@ -164,12 +165,13 @@ link set lan up
         "net.ipv4.icmp_ratelimit=0")  # fmt: skip
     program = places.SOURCES / "internet.py"
     processes.start("internet", ["ip", "netns", "exec", netns, "/usr/bin/python3", "-B", program])
-    probe = ("ip", "netns", "exec", netns, "/usr/bin/python3", program, "--probe")
+    probe = ("ip", "netns", "exec", netns, "/usr/bin/python3", "-B", program, "--probe")
     wait_until(
-        lambda: attempt(*probe) or processes.check_alive("internet"),
+        lambda: attempt(*probe),
         "the laptops' Internet does not answer",
         timeout_s=10,
         hint=f"see {places.logs()}/internet.log",
+        or_raise=lambda: processes.check_alive("internet"),
     )
 
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 STARTED = time.monotonic()
@@ -51,27 +51,44 @@ def attempt(*command: str | Path, stdin: str | None = None) -> bool:
 
 
 def wait_until(
-    true: Callable[[], object], what: str, *, timeout_s: float, hint: str, step_s: float = 0.05
+    true: Callable[[], bool],
+    what: str,
+    *,
+    timeout_s: float,
+    hint: str,
+    or_raise: Callable[[], None] = lambda: None,
+    step_s: float = 0.05,
 ) -> None:
+    """Ask until it is true; or_raise() ends the wait early when it never will be."""
     deadline = time.monotonic() + timeout_s
     while not true():
+        or_raise()
         if time.monotonic() > deadline:
             raise SandboxError(f"{what} after {timeout_s:.0f} s: {hint}")
         time.sleep(step_s)
 
 
-def become_root(arguments: Sequence[str], *, environment_file: bool = False) -> None:
+def become_root(arguments: Sequence[str]) -> None:
     """Re-execute by sudo unless this is root; returns only as root."""
     if os.geteuid() == 0:
         return
-    if shutil.which("sudo") is None:
-        raise SandboxError("needs root: run it as root, or install sudo")
+    check_sudo()
     program = str(Path(sys.argv[0]).resolve())
     os.execvp("sudo", ["sudo", "--", "/usr/bin/python3", program, *arguments])
 
 
-# Command that must be there -> Debian package that brings it.  Commands and not packages, so that a containerd from
-# another source is used as it is.
+def check_sudo() -> None:
+    """Ask for the password, where one is needed, before anything is prepared for the other side."""
+    if shutil.which("sudo") is None:
+        raise SandboxError("needs root: run it as root, or install sudo")
+    if subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return
+    if subprocess.run(["sudo", "-v"], check=False).returncode != 0:
+        raise SandboxError("needs root, and sudo refuses you: run it as root, or get the right")
+
+
+# Command that must be there -> Debian package that brings it.  Commands and not packages, so that
+# a containerd from another source is used as it is.
 PACKAGES: Mapping[str, str] = {
     "etcd": "etcd-server",
     "containerd": "containerd",
@@ -99,7 +116,7 @@ BUILD_PACKAGES: Mapping[str, str] = {
 
 
 def install_missing(wanted: Mapping[str, str]) -> None:
-    """Install the packages of the commands that are not there; no apt at all when nothing is missing."""
+    """Install the packages of the commands that are not there; no apt when nothing is missing."""
     missing = sorted({package for need, package in wanted.items() if not _present(need)})
     if not missing:
         return
@@ -123,7 +140,7 @@ def _present(need: str) -> bool:
 
 
 class _NoServices:
-    """Keep apt from starting the services of etcd-server and containerd: the sandbox starts its own."""
+    """Keep apt from starting etcd-server's and containerd's services: the sandbox has its own."""
 
     policy = Path("/usr/sbin/policy-rc.d")
 
@@ -141,7 +158,3 @@ class _NoServices:
 def read_packages(path: Path) -> list[str]:
     lines = (line.strip() for line in path.read_text().splitlines())
     return [line for line in lines if line and not line.startswith("#")]
-
-
-def first_existing(paths: Iterable[Path]) -> Path | None:
-    return next((path for path in paths if path.exists()), None)

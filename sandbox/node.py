@@ -5,6 +5,7 @@ Never: decides which pods run."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -59,10 +60,8 @@ def _read_sysctl(name: str) -> str | None:
 
 
 def _write_sysctl(name: str, value: str) -> None:
-    try:
+    with contextlib.suppress(FileNotFoundError):
         Path("/proc/sys", name).write_text(value)
-    except FileNotFoundError:
-        pass
 
 
 def restore_sysctls() -> None:
@@ -83,10 +82,11 @@ def start_containerd() -> None:
     (places.data() / "containerd.toml").write_text(_containerd_config())
     processes.start("containerd", ["containerd", "--config", places.data() / "containerd.toml"])
     wait_until(
-        lambda: _containerd_answers() or processes.check_alive("containerd"),
+        _containerd_answers,
         "containerd does not answer",
         timeout_s=20,
         hint=f"see {places.logs()}/containerd.log",
+        or_raise=lambda: processes.check_alive("containerd"),
     )
 
 
@@ -150,10 +150,11 @@ def is_ready() -> bool:
 def wait_ready() -> None:
     """Raises at once when any program of the cluster has ended."""
     wait_until(
-        lambda: is_ready() or processes.check_alive(*processes.names()),
+        is_ready,
         "the node is not Ready",
         timeout_s=60,
         hint=f"see {places.logs()}/kubelet.log",
+        or_raise=lambda: processes.check_alive(*processes.names()),
         step_s=0.1,
     )
 
@@ -183,7 +184,7 @@ def _network() -> dict[str, object]:
 
 
 def _containerd_config() -> str:
-    # restrict_oom_score_adj: a machine without CAP_SYS_RESOURCE may not lower it, and runc fails without a reason.
+    # restrict_oom_score_adj: without CAP_SYS_RESOURCE it may not be lowered, and runc just fails.
     # netns_mounts_under_state_dir: /run/netns stays the machine's own.
     snapshotters = ", ".join(
         f'"io.containerd.snapshotter.v1.{name}"' for name in ("aufs", "btrfs", "devmapper", "zfs")
@@ -246,7 +247,7 @@ def _kubelet_config() -> dict[str, object]:
 
 
 def _write_resolv_conf() -> None:
-    """The machine's nameservers without its search list: a pod's list is the cluster's alone, everywhere."""
+    """The machine's nameservers without its search list: a pod's is the cluster's alone."""
     lines = Path("/etc/resolv.conf").read_text().splitlines()
     kept = [line for line in lines if line.startswith("nameserver")]
     (places.data() / "resolv.conf").write_text("\n".join(kept) + "\n")

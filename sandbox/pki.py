@@ -46,7 +46,7 @@ IDENTITIES = (
 
 
 def make() -> None:
-    """Create the authority, a certificate for each identity and the key of service-account tokens."""
+    """Create the authority, a certificate for each identity, the key of service-account tokens."""
     pki = places.pki()
     if (pki / "complete").exists():
         return
@@ -121,7 +121,8 @@ def write_user_kubeconfig(invoker: places.Invoker) -> None:
 def _write_private(path: Path, text: str, uid: int, gid: int) -> None:
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(fresh, flags, 0o600), "w") as file:
         os.fchown(file.fileno(), uid, gid)
         file.write(text)
     fresh.rename(path)

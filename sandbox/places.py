@@ -12,7 +12,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
 
-KUBERNETES_VERSION = "1.20.2"  # the last whole source tree in Debian: bookworm's package "kubernetes"
+KUBERNETES_VERSION = "1.20.2"  # bookworm's: the last whole source tree in Debian
 CLUSTER_DOMAIN = "cluster.local"
 
 NODE_NAME = "sandbox"
@@ -42,7 +42,7 @@ PAUSE_IMAGE = "localhost/pause:1"
 CGROUP = "telepresence-sandbox"
 FIREWALL_TAG = "telepresence-sandbox"
 
-# What dies with a reboot: sockets, process ids, containerd's mounts.  Short, as a socket's path ends at 108 bytes.
+# What dies with a reboot: sockets, process ids, mounts.  Short: a socket's path has 108 bytes.
 RUN = Path("/run/telepresence-sandbox")
 LOCK = Path("/run/telepresence-sandbox.lock")
 ACTIVE = RUN / "cache"  # symlink to the cache that the running sandbox uses
@@ -85,7 +85,7 @@ def user_kubeconfig(invoker: Invoker) -> Path:
 def cache() -> Path:
     """The cache of the running sandbox, whoever started it; else the invoker's own."""
     if ACTIVE.is_symlink():
-        return Path(os.readlink(ACTIVE))
+        return ACTIVE.readlink()
     return user_cache(observe_invoker())
 
 

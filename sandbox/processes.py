@@ -1,6 +1,6 @@
 """Start the sandbox's programs so that they outlive the terminal, and find them again.
 
-Called by: control_plane, node, laptop, teardown.  Owns: the pid files and the cgroup that all of them live in.
+Called by: control_plane, node, laptop, teardown.  Owns: the pid files and the cgroup of them all.
 Never: knows what a program is for."""
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def start(name: str, command: Sequence[str | Path], *, cwd: Path | None = None) 
         return False
     places.logs().mkdir(parents=True, exist_ok=True)
     places.PROCESSES.mkdir(parents=True, exist_ok=True)
-    with open(places.logs() / f"{name}.log", "ab") as log:
+    with (places.logs() / f"{name}.log").open("ab") as log:
         child = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ def _pid_file(name: str) -> Path:
 
 
 def _start_time(pid: int) -> str | None:
-    """Clock ticks since boot when the process started; None for a dead one or a zombie.  Source: proc(5)."""
+    """Clock ticks since boot at its start; None for a dead one or a zombie.  Source: proc(5)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -102,7 +102,7 @@ def _start_time(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]
 
 
-# ---- cgroups: pods and programs live below one directory, so that all of them can be found and ended
+# ---- cgroups: pods and programs live below one directory, so that all can be found and ended
 
 
 def make_cgroups() -> None:
@@ -115,7 +115,7 @@ def make_cgroups() -> None:
                 _enable_controllers(root)
                 _enable_controllers(group)
         elif (group / "cpuset.cpus").exists():
-            for setting in ("cpuset.cpus", "cpuset.mems"):  # empty in a new cpuset: nothing could join
+            for setting in ("cpuset.cpus", "cpuset.mems"):  # empty: nothing could join
                 (group / setting).write_text((root / setting).read_text())
     _home_cgroup().mkdir(exist_ok=True)
 
@@ -124,7 +124,7 @@ def _enable_controllers(group: Path) -> None:
     for controller in (group / "cgroup.controllers").read_text().split():
         try:
             (group / "cgroup.subtree_control").write_text(f"+{controller}")
-        except OSError:  # a controller that the kernel does not delegate here; kubelet says if it needs it
+        except OSError:  # not delegated here; kubelet says so if it needs it
             continue
 
 
@@ -141,7 +141,7 @@ def _hierarchies() -> list[Path]:
 
 
 def _home_cgroup() -> Path:
-    """Where the programs live.  v2 forbids processes in a group that has children with controllers."""
+    """Where the programs live.  v2 forbids processes in a group whose children have controllers."""
     for root in (CGROUPS / "pids", CGROUPS):
         if (root / places.CGROUP).is_dir():
             return root / places.CGROUP / "programs"
@@ -200,7 +200,7 @@ def remove_cgroups() -> None:
 
 
 def _remove_group(group: Path) -> None:
-    deadline = time.monotonic() + 2  # a group stays busy for a moment after its last process is reaped
+    deadline = time.monotonic() + 2  # busy for a moment after its last process is reaped
     while group.is_dir():
         try:
             group.rmdir()

@@ -32,6 +32,7 @@ def laptop(words: list[str]) -> int:
     if rest and rest != ["--delete"] and rest[0] != "--":
         raise SandboxError(f"put -- before the command: sandbox/sandbox laptop {name} -- {rest[0]}")
     if os.geteuid() != 0:
+        machine.check_sudo()
         environ_file = _write_environ()
         machine.become_root(["laptop", ENVIRON + environ_file, *words])
     environment = _take_environ(environ_file) if environ_file else dict(os.environ)
@@ -58,7 +59,7 @@ def _write_environ() -> str:
 def _take_environ(path: str) -> dict[str, str]:
     """Only the invoker's own file: this runs as root and is told the name by a user."""
     invoker = places.observe_invoker()
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
         if os.fstat(file.fileno()).st_uid != invoker.uid:
             raise SandboxError(f"{path} is not yours")
         environment = json.load(file)
@@ -75,5 +76,5 @@ def _enter(name: str, command: list[str], environment: dict[str, str]) -> None:
         words = ["/usr/bin/setpriv", *ids, "--", *words]
     sys.stdout.flush()
     sys.stderr.flush()
-    program = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin") or "ip"  # not the user's PATH
+    program = shutil.which("ip", path="/usr/sbin:/sbin") or "ip"  # not by the user's PATH
     os.execve(program, ["ip", "netns", "exec", name, *words], environment)

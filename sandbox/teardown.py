@@ -37,7 +37,6 @@ def clean() -> None:
     _remove_pod_logs(pods)
     for result in CNI_RESULTS.glob(f"{places.CGROUP}-*"):
         result.unlink(missing_ok=True)
-    # Container metadata goes, images stay: only the pods' snapshots and tasks must not outlive the cluster.
     shutil.rmtree(places.data(), ignore_errors=True)
     shutil.rmtree(places.RUN, ignore_errors=True)
 
@@ -48,7 +47,7 @@ def _pod_uids() -> set[str]:
 
 
 def _remove_shim_sockets() -> None:
-    """containerd puts them into a directory of its own choice; each task's `address` file names one."""
+    """containerd puts them where it likes; each task's `address` file names one."""
     for address in places.CONTAINERD_STATE.glob("io.containerd.runtime.v2.task/*/*/address"):
         socket = Path(address.read_text().removeprefix("unix://"))
         if socket.parent == SHIM_SOCKETS:

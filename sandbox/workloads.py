@@ -49,7 +49,7 @@ def _field(key: str, document: str) -> str:
 def not_ready(api: Api) -> list[str]:
     """Names of the sandbox's workloads that are missing, short of ready pods, or do not answer.
 
-    The ready pods are what the kubelet last said, which may be from before it was killed: so ask the pods too."""
+    The ready pods are what the kubelet last said, perhaps before it was killed: so ask them too."""
     ready = set()
     for plural in ("deployments", "statefulsets"):
         for item in api.get(f"/apis/apps/v1/namespaces/default/{plural}")["items"]:

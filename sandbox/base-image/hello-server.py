@@ -21,8 +21,6 @@ class Hello(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_HEAD = do_GET
-
     def log_message(self, *arguments: object) -> None:
         """Say nothing: a benchmark asks a few thousand times a second."""
 
