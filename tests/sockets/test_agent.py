@@ -12,7 +12,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import (
+
+from telepresence import hello
+from telepresence.fastpath import Engine, SocksServer, Tunnel
+from wires import (
     CONNECT,
     DEADLINE_S,
     Server,
@@ -22,9 +25,6 @@ from conftest import (
     read_reply,
     request,
 )
-
-from telepresence import hello
-from telepresence.fastpath import Engine, SocksServer, Tunnel
 
 
 class Agent:

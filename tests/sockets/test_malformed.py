@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import (
+
+from telepresence.fastpath import Engine, Event, Tunnel, TunnelBroken
+from wires import (
     CONNECT,
     RESOLVE,
     Ends,
@@ -16,8 +18,6 @@ from conftest import (
     connected_pair,
     request,
 )
-
-from telepresence.fastpath import Engine, Event, Tunnel, TunnelBroken
 
 sys.path.append(str(Path(__file__).parent.parent / "property"))
 import yamux_oracle as yamux

@@ -6,9 +6,9 @@ import socket
 import threading
 
 import pytest
-from conftest import connected_pair, read_exactly, reset
 
 from telepresence.fastpath import Engine, Relay
+from wires import connected_pair, read_exactly, reset
 
 
 class Joined:

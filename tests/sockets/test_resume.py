@@ -10,9 +10,9 @@ import threading
 import time
 
 import pytest
-from conftest import Ends, Server, connected_pair, echo, read_exactly, reset
 
 from telepresence.fastpath import CarrierLost
+from wires import Ends, Server, connected_pair, echo, read_exactly, reset
 
 
 class Wire:

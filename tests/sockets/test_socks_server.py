@@ -4,7 +4,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from conftest import (
+
+from telepresence.fastpath import Engine, SocksServer
+from wires import (
     BIND,
     CONNECT,
     LISTEN,
@@ -21,8 +23,6 @@ from conftest import (
     read_reply,
     request,
 )
-
-from telepresence.fastpath import Engine, SocksServer
 
 
 @pytest.fixture(params=["tunnel", "direct"])
