@@ -46,7 +46,11 @@ cdef extern from "loop.h" nogil:
 
 
 cdef extern from "mux.h" nogil:
+    enum:
+        WINDOW_START
+
     struct mux:
+        uint64_t grown
         uint64_t rtt_us
         unsigned int n_streams
 

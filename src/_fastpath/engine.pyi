@@ -8,7 +8,8 @@ class TunnelStats(TypedDict):
     rtt_us: int
     streams: int
     received: int
-    unacknowledged: int
+    unacknowledged: int  # bytes kept for a replay
+    windows: int  # bytes that all peers together may have under way
 
 class Engine:
     """One epoll loop in its own thread; moves all bytes of what is handed to it."""

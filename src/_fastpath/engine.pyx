@@ -1,6 +1,5 @@
 # cython: language_level=3
 """Doorway between Python and the engine.
-
 Called by: telepresence.fastpath.  Owns: one engine each; the engine owns what was handed to it.
 Never: sees a payload byte; holds the GIL while it waits for the engine's lock."""
 from libc.errno cimport errno
@@ -145,6 +144,7 @@ cdef class Tunnel(_Part):
                 "streams": t.mux.n_streams,
                 "received": t.received,
                 "unacknowledged": t.out.queued - t.out.acked,
+                "windows": t.mux.grown + t.mux.n_streams * WINDOW_START,
             }
 
     cdef _end(self):

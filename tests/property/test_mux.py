@@ -150,13 +150,15 @@ def test_two_muxes_carry_what_was_sent_and_never_pass_the_window(sizes: list[int
     laptop, agent = Mux(client=True), Mux(client=False)
     stream = laptop.open()
     sent = received = 0
+    now_us = 0
     for size in sizes:
+        now_us += 1_000_000  # a reader that is in no hurry
         size = min(size, laptop.send_window(stream))
         for kind, _, value in agent.take(laptop.data(stream, bytes(size))):
             if kind == "data":
                 assert isinstance(value, bytes)
                 received += len(value)
-                agent.consumed(stream, len(value), 0)
+                agent.consumed(stream, len(value), now_us)
         sent += size
         for head in agent.sent:
             laptop.take(head)
