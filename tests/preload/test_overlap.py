@@ -91,14 +91,41 @@ def test_a_programs_own_timeout_holds(rig: Rig, make_pod: MakePod) -> None:
     assert done.returncode == 28  # curl(1): operation timeout
 
 
-def test_an_interrupted_connect_goes_on(rig: Rig, make_pod: MakePod) -> None:
+@pytest.mark.parametrize("password", ["", "p"])
+def test_an_interrupted_connect_ends(rig: Rig, make_pod: MakePod, password: str) -> None:
     """Ctrl-C reaches a Python that waits in a blocking connect."""
     script = f"""
-import signal, socket
+import signal, socket, time
 def stop(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGALRM, stop); signal.setitimer(signal.ITIMER_REAL, 0.1)
+start = time.monotonic()
 try: socket.create_connection({HELD!r})
-except KeyboardInterrupt: print('interrupted')
+except KeyboardInterrupt: print('interrupted', time.monotonic() - start < 5)
 """
+    pod = make_pod(held={HELD}, username=password, password=password)
+    assert rig.run(["python3", "-c", script], pod.settings()).stdout == "interrupted True\n"
+
+
+def test_a_restarted_connect_goes_on(rig: Rig, make_pod: MakePod) -> None:
+    """A signal with SA_RESTART does not end a blocking connect."""
     pod = make_pod(held={HELD}, release_on=FREE)
-    assert rig.run(["python3", "-c", script], pod.settings()).stdout == "interrupted\n"
+    script = f"""
+import signal, socket, threading
+signal.signal(signal.SIGALRM, lambda *_: print('rang')); signal.siginterrupt(signal.SIGALRM, False)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+threading.Timer(0.3, lambda: socket.create_connection({FREE!r}).close()).start()
+held = socket.socket(); print(held.connect_ex({HELD!r}), held.getpeername()[0])
+"""
+    done = rig.run(["python3", "-c", script], pod.settings())
+    assert sorted(done.stdout.splitlines()) == [f"0 {HELD[0]}", "rang"]
+
+
+def test_the_sockets_own_timeout_holds(rig: Rig, make_pod: MakePod) -> None:
+    """SO_SNDTIMEO ends a blocking connect with EINPROGRESS (socket(7))."""
+    pod = make_pod(held={HELD}, release_on=FREE)
+    script = f"""
+import errno, socket, struct
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 200000))
+print(errno.errorcode[s.connect_ex({HELD!r})])
+"""
+    assert rig.run(["python3", "-c", script], pod.settings()).stdout == "EINPROGRESS\n"
