@@ -52,7 +52,8 @@ python-check: setup
 	ruff format --check .
 	mypy
 	lint-imports --no-logo
-	pytest -q tests/house tests/unit tests/property
+	pytest -q -rP tests/house
+	pytest -q tests/unit tests/property
 
 # Strict warnings are errors here; the sanitizers watch every C test.
 c-check: setup
