@@ -106,12 +106,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def parse(argv: list[str]) -> Options:
     """UsageError for what cannot be carried out; SystemExit 0 after --help and --version."""
-    # argparse lets options follow a REMAINDER's start only as its words: cut them off before.
-    given = _parser().parse_args(argv)
+    # argparse's REMAINDER stumbles over `--`: the command's words never reach it.
+    at = argv.index("--run") + 1 if "--run" in argv else len(argv)
+    given = _parser().parse_args(argv[:at])
     return Options(
         method=given.method,
         new_deployment=given.new_deployment,
-        command=tuple(given.run or ()),
+        command=tuple(argv[at:]),
         context=given.context,
         namespace=given.namespace,
         image=given.image,
