@@ -257,26 +257,45 @@ static bool hung_up(int fd)
 	return real(poll)(&one, 1, 0) == 1;
 }
 
-/* Look at the replies that have come, and eat them when they are all there. */
-static int look(int fd, const struct flow *flow)
+/* How much of `replies` has come, which stays in the socket; -errno. */
+static ssize_t peek(int fd, uint8_t *replies, size_t room)
 {
+	ssize_t n = real(recv)(fd, replies, room, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == -1)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	return n;
+}
+
+/* Look at the replies that have come, and eat what is complete.  The first ones do not stay until
+ * the last is there: a recv(2) that has something to give is not interrupted by a signal. */
+static int look(int fd, struct flow *flow)
+{
+	const bool with_password = dial_settings->user_len > 0;
+	bool over = hung_up(fd); /* asked first: what comes before the end is then all there */
 	uint8_t replies[HANDSHAKE_REPLIES_MAX];
 	struct socks5_answer answer;
-	bool over = hung_up(fd); /* asked first: what comes before the end is then all there */
+	ssize_t got = peek(fd, replies, sizeof replies), n = 0;
 	size_t need = 0;
-	ssize_t got = real(recv)(fd, replies, sizeof replies, MSG_PEEK | MSG_DONTWAIT), n;
 
-	if (got == -1 && errno != EAGAIN && errno != EINTR)
-		return -errno;
-	n = handshake_take(replies, got > 0 ? (size_t)got : 0, dial_settings->user_len > 0,
-			   &answer, &need);
+	if (!flow->welcomed && got >= 0) {
+		n = handshake_take_welcome(replies, (size_t)got, with_password);
+		(void)handshake_take(NULL, 0, with_password, &answer, &need);
+		if (n > 0) {
+			(void)real(recv)(fd, replies, (size_t)n, MSG_DONTWAIT);
+			flow->welcomed = true;
+			got = peek(fd, replies, sizeof replies);
+		}
+	}
+	if (flow->welcomed && got >= 0)
+		n = handshake_take_answer(replies, (size_t)got, &answer, &need);
+	if (got < 0 || n < 0)
+		return (int)(got < 0 ? got : n);
 	if (n > 0) {
 		(void)real(recv)(fd, replies, (size_t)n, MSG_DONTWAIT);
 		set_lowat(fd, flow->lowat);
 		return 0;
 	}
-	if (n < 0)
-		return (int)n;
 	if (over)
 		return -ECONNRESET;
 	set_lowat(fd, (int)need);
@@ -355,14 +374,18 @@ static int64_t connect_deadline(int fd)
 static int wait_for_reply(int fd, int64_t deadline, bool blocking)
 {
 	uint8_t replies[HANDSHAKE_REPLIES_MAX];
-	int lowat = lowat_of(fd);
+	size_t len = (size_t)lowat_of(fd);
+	struct flow flow;
 
 	/* A blocking recv(2) is interrupted, or restarted by SA_RESTART, exactly as connect(2) is
 	 * (signal(7)); poll(2) would never be restarted. */
-	if (blocking && !has_timeout(fd)) {
-		ssize_t n = real(recv)(fd, replies, (size_t)lowat, MSG_PEEK | MSG_WAITALL);
-
-		return n == -1 && errno == EINTR ? -EINTR : 0;
+	if (blocking && !has_timeout(fd) && flow_read(fd, &flow)) {
+		if (!flow.welcomed)
+			len = handshake_welcome_len(dial_settings->user_len > 0);
+		set_lowat(fd, (int)len); /* less wakes nobody, not even MSG_WAITALL */
+		if (real(recv)(fd, replies, len, MSG_PEEK | MSG_WAITALL) == -1 && errno == EINTR)
+			return -EINTR;
+		return 0;
 	}
 	return wait_for(fd, POLLIN | POLLRDHUP, deadline) == 0 ? 0 : -EINPROGRESS;
 }

@@ -31,6 +31,7 @@ struct flow {
 	} target;
 	uint32_t target_len;
 	uint8_t state;
+	bool welcomed;	  /* PENDING: the answers before the last are eaten */
 	bool unannounced; /* UP: connect(2) may still be called once to learn that */
 	int16_t error;	  /* FAILED: what to tell */
 	int32_t lowat;	  /* PENDING: SO_RCVLOWAT as the program has it */

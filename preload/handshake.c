@@ -43,40 +43,58 @@ static size_t answer_need(const uint8_t *buf, size_t len)
 	return known;
 }
 
+size_t handshake_welcome_len(bool with_password)
+{
+	return with_password ? 4 : 2;
+}
+
+ssize_t handshake_take_welcome(const uint8_t *buf, size_t len, bool with_password)
+{
+	uint8_t value = 0;
+	ssize_t n = socks5_take_method(buf, len, &value);
+
+	if (n <= 0)
+		return n;
+	if (value != (with_password ? SOCKS5_USERPASS : SOCKS5_NO_AUTH))
+		return -EACCES;
+	if (!with_password)
+		return n;
+	n = socks5_take_userpass_status(buf + 2, len - 2, &value);
+	if (n > 0 && value != 0)
+		return -EACCES;
+	return n > 0 ? n + 2 : n;
+}
+
+ssize_t handshake_take_answer(const uint8_t *buf, size_t len, struct socks5_answer *out,
+			      size_t *need)
+{
+	ssize_t n;
+
+	out->code = SOCKS5_SUCCEEDED;
+	n = socks5_take_answer(buf, len, out);
+	if (n == 0)
+		*need = answer_need(buf, len);
+	if (n > 0 && out->code != SOCKS5_SUCCEEDED)
+		return -socks5_errno_from_reply(out->code);
+	return n;
+}
+
 ssize_t handshake_take(const uint8_t *buf, size_t len, bool with_password,
 		       struct socks5_answer *out, size_t *need)
 {
 	/* The answer to the last message is the one to wait for, in one go. */
-	const size_t before = with_password ? 4 : 2;
-	uint8_t value = 0;
-	ssize_t n = socks5_take_method(buf, len, &value);
+	const size_t welcome_len = handshake_welcome_len(with_password);
+	ssize_t n = handshake_take_welcome(buf, len, with_password);
 
 	out->code = SOCKS5_SUCCEEDED;
 	if (n < 0)
 		return n;
 	if (n == 0) {
-		*need = before + answer_need(NULL, 0);
+		*need = welcome_len + answer_need(NULL, 0);
 		return 0;
 	}
-	if (value != (with_password ? SOCKS5_USERPASS : SOCKS5_NO_AUTH))
-		return -EACCES;
-	if (with_password) {
-		n = socks5_take_userpass_status(buf + 2, len - 2, &value);
-		if (n < 0)
-			return n;
-		if (n > 0 && value != 0)
-			return -EACCES;
-	}
-	if (len < before) {
-		*need = before + answer_need(NULL, 0);
-		return 0;
-	}
-	n = socks5_take_answer(buf + before, len - before, out);
-	if (n == 0) {
-		*need = before + answer_need(buf + before, len - before);
-		return 0;
-	}
-	if (n > 0 && out->code != SOCKS5_SUCCEEDED)
-		return -socks5_errno_from_reply(out->code);
-	return n > 0 ? n + (ssize_t)before : n;
+	n = handshake_take_answer(buf + welcome_len, len - welcome_len, out, need);
+	if (n == 0)
+		*need += welcome_len;
+	return n > 0 ? n + (ssize_t)welcome_len : n;
 }

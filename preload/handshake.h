@@ -26,12 +26,20 @@ struct handshake {
 int handshake_make(const struct settings *settings, uint8_t cmd, const struct socks5_addr *addr,
 		   struct handshake *out);
 
-/* Reads the replies from the front of `buf`.
- *   > 0     their length; `out` is filled and out->code is SOCKS5_SUCCEEDED
- *   0       incomplete; *need is the length to come back with, > len
- *   -errno  what connect(2) should say: refused by the target (RFC 1928 section 6), or EACCES when
- *           the server wants another authentication, or EPROTO; out->code is the reply or 0 */
+/* Every handshake_take* reads from the front of `buf`:
+ *   > 0     bytes that belong to it, all good
+ *   0       incomplete
+ *   -errno  what connect(2) should say */
+
+/* The answers to greeting and password.  -EACCES: the server wants another authentication. */
+ssize_t handshake_take_welcome(const uint8_t *buf, size_t len, bool with_password);
+/* The answer to the request, with `out` filled.  Refused: as RFC 1928 section 6 has it, and
+ * out->code is the reply.  Incomplete: *need is the length to come back with, > len. */
+ssize_t handshake_take_answer(const uint8_t *buf, size_t len, struct socks5_answer *out,
+			      size_t *need);
+/* One behind the other. */
 ssize_t handshake_take(const uint8_t *buf, size_t len, bool with_password,
 		       struct socks5_answer *out, size_t *need);
+size_t handshake_welcome_len(bool with_password);
 
 #endif

@@ -125,7 +125,8 @@ def test_the_sockets_own_timeout_holds(rig: Rig, make_pod: MakePod) -> None:
     pod = make_pod(held={HELD}, release_on=FREE)
     script = f"""
 import errno, socket, struct
-s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 200000))
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 200000))
 print(errno.errorcode[s.connect_ex({HELD!r})])
 """
     assert rig.run(["python3", "-c", script], pod.settings()).stdout == "EINPROGRESS\n"
