@@ -49,6 +49,16 @@ def build() -> None:
         say("building the workloads' image from Debian packages (half a minute)")
         _build_base()
         say(f"workloads' image: {base_archive().stat().st_size >> 20} MB")
+        _remove_old()
+
+
+def _remove_old() -> None:
+    """Keep two: another clone on this machine may be a version behind."""
+    archives = sorted(
+        base_archive().parent.glob("base-*.tar"), key=lambda path: path.stat().st_mtime
+    )
+    for archive in archives[:-2]:
+        archive.unlink()
 
 
 def _key(directory: Path) -> str:

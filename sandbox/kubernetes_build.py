@@ -178,16 +178,19 @@ def _compile(work: Path, tree: Path) -> None:
     flags = " ".join(["-s", "-w", *stamped])
     command = ["go", "build", "-v", "-ldflags", flags, "-o", str(work / "bin") + "/"]
     command += [f"k8s.io/kubernetes/cmd/{name}" for name in BINARIES]
+    say("compiling five programs")
     with subprocess.Popen(
         command, cwd=tree, env=_go(work), stderr=subprocess.PIPE, text=True
     ) as compiler:
         assert compiler.stderr is not None
         tail: list[str] = []
         shown = time.monotonic()
+        count = 0
         for count, line in enumerate(compiler.stderr, 1):
             tail = [*tail[-19:], line]
             if time.monotonic() - shown > PROGRESS_S:
                 shown = time.monotonic()
                 say(f"compiling: {min(99, 100 * count // COMPILED_PACKAGES)} % ({line.strip()})")
+    say(f"compiled {count} packages")
     if compiler.returncode != 0:
         raise SandboxError(f"go build failed: {''.join(tail).strip()[-400:]}")
