@@ -1,4 +1,4 @@
-"""Build what is not Python: the engine (Cython and C), the codec's cffi doorway, and the shim (CMake).
+"""Build what is not Python: the engine (Cython and C), its doorways, and the shim (CMake).
 
 One wheel serves both sides: the laptop's command and the agent in the pod."""
 

@@ -65,7 +65,7 @@ class Api:
         )
 
 
-class ApiRefused(SandboxError):  # noqa: N818 - it is a SandboxError
+class ApiRefused(SandboxError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status

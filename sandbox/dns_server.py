@@ -25,7 +25,7 @@ Client = tuple[str, int]
 Ask = Callable[[bytes, bool], bytes]  # the request, over TCP? -> the reply
 
 
-class Forward(Exception):  # noqa: N818 - not an error
+class Forward(Exception):
     """Raised by a resolver: this answer takes time and must not be remembered."""
 
     def __init__(self, ask: Ask) -> None:
