@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import shlex
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +111,7 @@ def _env() -> int:
     path = places.user_kubeconfig(places.observe_invoker())
     if not path.exists():
         raise SandboxError(f"no {path}: run `sandbox/sandbox up` first")
-    print(f"export KUBECONFIG={path}")
+    print(f"export KUBECONFIG={shlex.quote(str(path))}")
     return 0
 
 
