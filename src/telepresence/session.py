@@ -45,7 +45,9 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The handlers stay: a late signal must not end the process before its exit code."""
+        """All is undone: a late signal must not come before the exit code.  Blocked for good, as
+        the event loop's end brings the default actions back."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CODES)
 
     def _on_signal(self, number: signal.Signals) -> None:
         log.info("received %s", number.name)
