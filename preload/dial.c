@@ -406,6 +406,16 @@ int dial_settle(int fd, bool wait)
 	return rc;
 }
 
+void dial_announced(int fd)
+{
+	struct flow flow;
+
+	if (flow_claim(fd, &flow)) {
+		flow.unannounced = false;
+		flow_release(fd, &flow);
+	}
+}
+
 static void remember(const struct sockaddr *target, struct flow *flow)
 {
 	memset(flow, 0, sizeof *flow);
@@ -444,8 +454,14 @@ int dial_connect(int fd, const struct sockaddr *target, socklen_t len)
 		(void)handshake_take(NULL, 0, dial_settings->user_len > 0, &answer, &need);
 		set_lowat(fd, (int)need);
 		rc = send_all(fd, shake.bytes, shake.request_end, deadline);
-		if (rc == 0)
-			return blocking ? dial_settle(fd, true) : -EINPROGRESS;
+		if (rc == 0 && !blocking)
+			return -EINPROGRESS;
+		if (rc == 0) {
+			rc = dial_settle(fd, true);
+			if (rc == 0)
+				dial_announced(fd);
+			return rc;
+		}
 		flow_drop(fd);
 		set_lowat(fd, flow.lowat);
 		dissolve(fd);

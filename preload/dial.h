@@ -29,6 +29,9 @@ int dial_settle(int fd, bool wait);
  * thread looks. */
 int dial_look(int fd);
 
+/* connect(2) itself has told that fd is connected: from now on it says EISCONN. */
+void dial_announced(int fd);
+
 /* Tor's RESOLVE: 0 with `out` an address, or an EAI_* of getaddrinfo(3), EAI_SYSTEM with errno. */
 int dial_resolve(const char *name, struct socks5_addr *out);
 

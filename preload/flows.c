@@ -166,6 +166,19 @@ bool flow_put(int fd, struct flow *now)
 	return true;
 }
 
+bool flow_pending(int fd)
+{
+	struct flow flow;
+
+	if (flow_state(fd) != FLOW_PENDING)
+		return false;
+	if (flow_read(fd, &flow))
+		return flow.state == FLOW_PENDING;
+	if (flow_claim(fd, &flow)) /* clears what is not believable */
+		flow_release(fd, &flow);
+	return false;
+}
+
 void flow_drop(int fd)
 {
 	static const struct flow nothing;

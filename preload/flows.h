@@ -44,7 +44,10 @@ extern _Atomic int flows_unsettled;
 void flows_adopt(void);
 bool flows_ours(void);
 
+/* Not checked against the inode: what is NONE here is NONE. */
 enum flow_state flow_state(int fd);
+/* Checked, so that a number in its next life is not taken for what it was. */
+bool flow_pending(int fd);
 /* A copy of a believable entry.  False: none, or it is being changed right now. */
 bool flow_read(int fd, struct flow *out);
 /* As flow_read(), and nobody else changes it before flow_release(), whose `now` becomes the entry. */

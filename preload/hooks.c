@@ -38,10 +38,8 @@ static int connect_again(int fd, struct flow *flow)
 	if (flow->state == FLOW_UP && !flow->unannounced)
 		return -EISCONN;
 	rc = dial_settle(fd, blocking);
-	if (rc == 0 && flow_claim(fd, flow)) {
-		flow->unannounced = false;
-		flow_release(fd, flow);
-	}
+	if (rc == 0)
+		dial_announced(fd);
 	return rc;
 }
 

@@ -140,7 +140,7 @@ static int watch_pending(int epfd, int op, int fd, const struct epoll_event *ask
 
 int wait_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 {
-	bool pending = op != EPOLL_CTL_DEL && event != NULL && flow_state(fd) == FLOW_PENDING &&
+	bool pending = op != EPOLL_CTL_DEL && event != NULL && flow_pending(fd) &&
 		       (event->events & (EPOLLIN | EPOLLOUT)) != 0 && flows_ours();
 	sigset_t before;
 	int rc = 1, error;
@@ -173,7 +173,7 @@ static void adopt(void *state, int fd, struct epoll_event asked)
 	const int *epfd = state;
 	sigset_t before;
 
-	if (flow_state(fd) != FLOW_PENDING)
+	if (!flow_pending(fd))
 		return;
 	/* EPOLLONESHOT: the event that has just come is switched off; it was a writable one. */
 	asked.events |= EPOLLOUT;

@@ -17,7 +17,7 @@ static void disguise(struct pollfd *to, const struct pollfd *from, nfds_t n)
 {
 	for (nfds_t i = 0; i < n; i++) {
 		to[i] = from[i];
-		if ((from[i].events & ASKED) == 0 || flow_state(from[i].fd) != FLOW_PENDING)
+		if ((from[i].events & ASKED) == 0 || !flow_pending(from[i].fd))
 			continue;
 		to[i].events = HIDDEN;
 	}

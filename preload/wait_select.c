@@ -28,7 +28,7 @@ static void disguise(struct sets *to, int n, const fd_set *readable, const fd_se
 	for (int fd = 0; fd < n; fd++) {
 		bool in = asked(fd, readable), out = asked(fd, writable);
 
-		if ((in || out) && flow_state(fd) == FLOW_PENDING) {
+		if ((in || out) && flow_pending(fd)) {
 			FD_SET(fd, &to->readable);
 			FD_SET(fd, &to->hidden);
 			continue;

@@ -130,3 +130,20 @@ s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 200000)
 print(errno.errorcode[s.connect_ex({HELD!r})])
 """
     assert rig.run(["python3", "-c", script], pod.settings()).stdout == "EINPROGRESS\n"
+
+
+def test_a_number_in_its_next_life_is_not_pending(rig: Rig, make_pod: MakePod) -> None:
+    """Closed where no hook sees it while its connect was pending, then given to a pipe."""
+    pod = make_pod(held={HELD})
+    script = f"""
+import ctypes, os, select, socket
+before = os.open('/dev/null', os.O_RDONLY)
+s = socket.socket(); s.setblocking(False); s.connect_ex({HELD!r})
+one = s.detach()
+assert ctypes.CDLL(None).close_range(one, one, 0) == 0
+os.close(before)
+assert os.pipe() == (before, one)
+poll = select.poll(); poll.register(one, select.POLLOUT)
+print(poll.poll(5000) == [(one, select.POLLOUT)], select.select([], [one], [], 5)[1] == [one])
+"""
+    assert rig.run(["python3", "-c", script], pod.settings()).stdout == "True True\n"

@@ -266,6 +266,9 @@ int main(int argc, char **argv)
 	if (error == 0 || error == EINPROGRESS) {
 		if (strcmp(argv[1], "write") != 0)
 			say_peer(fd);
+		if (strcmp(argv[1], "blocking") == 0) /* and this does no harm */
+			say_error("second connect",
+				  connect(fd, to->ai_addr, to->ai_addrlen) == 0 ? 0 : errno);
 		if (strcmp(argv[1], "copies") == 0) {
 			copies(fd);
 		} else if (strcmp(argv[1], "child") == 0) {
