@@ -25,7 +25,7 @@ class Engine:
         """Close everything that the engine owns and join its thread.  Twice is harmless."""
 
 class Tunnel:
-    """The resumable session between laptop and agent; opens streams over whatever carrier it has."""
+    """The resumable session of laptop and agent: streams over whatever carrier it has."""
 
     engine: Engine
     number: int  # as events name it

@@ -6,12 +6,11 @@ Never: does anything that session does.
 """
 
 import logging
-import os
 import sys
 
 from telepresence import __version__, cli
 from telepresence.console import Console
-from telepresence.errors import TelepresenceError
+from telepresence.errors import InternalError, TelepresenceError
 from telepresence.log import open_log
 
 log = logging.getLogger(__name__)
@@ -50,11 +49,13 @@ def main() -> int:
         return _complain(Console(), error)
     except KeyboardInterrupt:
         return 130
-    except Exception:  # the catch-all of the whole program
+    except Exception as error:  # the catch-all of the whole program
         log.exception("crash")
-        where = os.path.abspath("telepresence.log")
-        Console().say(f"telepresence {__version__} has met a bug of its own; the log {where} has it")
-        raise
+        Console().say(
+            f"a bug of telepresence {__version__}: {type(error).__name__}: {error}\n"
+            "the log (./telepresence.log, or what --logfile says) has more; please report it"
+        )
+        return InternalError.exit_code
 
 
 if __name__ == "__main__":

@@ -66,9 +66,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
             hint="install the one that your cluster's documentation names",
         )
     if not facts.shim_exists:
-        raise MethodError(
-            f"the library {facts.shim} is missing", hint="install telepresence again"
-        )
+        raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,

@@ -13,6 +13,7 @@ import logging
 import secrets
 import signal
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from telepresence.console import Console
 from telepresence.errors import TelepresenceError
@@ -22,6 +23,9 @@ from telepresence.plan import RIGHTS, make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.undo import Undo
 from telepresence.values import ExitStatus, Options, Plan
+
+if TYPE_CHECKING:
+    from telepresence.cluster.api import Api
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +49,12 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """All is undone: a late signal must not come before the exit code.  Blocked for good, as
-        the event loop's end brings the default actions back."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _CODES)
+        """All is undone: a late signal must not come before the exit code."""
+        loop = asyncio.get_running_loop()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _CODES)  # between one action and the next
+        for number in _CODES:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self, number: signal.Signals) -> None:
         log.info("received %s", number.name)
@@ -68,7 +75,7 @@ async def _engine() -> AsyncIterator[Engine]:
 
 
 @contextlib.asynccontextmanager
-async def _plan(options: Options, console: Console) -> AsyncIterator[tuple[object, Plan]]:
+async def _plan(options: Options, console: Console) -> AsyncIterator["tuple[Api, Plan]"]:
     # Imported late: 0.3 s that --help and a wrong option need not wait for.
     from telepresence.cluster import api, observe
 
@@ -90,8 +97,9 @@ async def _plan(options: Options, console: Console) -> AsyncIterator[tuple[objec
 async def _first_end(child: Child, *troubles: "asyncio.Future[None]") -> ExitStatus:
     """The child's end, or the error of what ended first."""
     waiting = asyncio.ensure_future(child.wait())
+    ends: list[asyncio.Future[None] | asyncio.Future[ExitStatus]] = [waiting, *troubles]
     try:
-        await asyncio.wait([waiting, *troubles], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if waiting.done():
             return waiting.result()
         for trouble in troubles:

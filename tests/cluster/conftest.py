@@ -1,26 +1,19 @@
-"""The whole product against a real cluster: the command as a user types it.
+"""Fixtures: a cluster, the command in a directory of its own, a namespace.
 
 Called by: every test of this folder.
-Owns: the sessions that it starts; no pod of theirs may be left.
-Never: talks to a cluster that it was not given: KUBECONFIG names it (setup/cluster prints it).
+Owns: the sessions that a test starts; no pod and no port-forward of theirs may be left.
+Never: brings a cluster up; `make test` does.
 """
 
-import contextlib
-import json
 import os
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-DEADLINE_S = 90.0
-COMMAND = Path(sys.executable).with_name("telepresence")
+from rig import DEADLINE_S, Telepresence, kubectl, objects, proxies
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,78 +22,6 @@ def kubeconfig() -> Path:
     if not path or not Path(path).is_file():
         pytest.skip("KUBECONFIG names no cluster; `make test` brings one up")
     return Path(path)
-
-
-def kubectl(*words: str, stdin: str | None = None) -> str:
-    done = subprocess.run(
-        ["kubectl", *words], input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def objects(kind: str, *words: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(kubectl("get", kind, "-o", "json", *words))["items"]
-    return found
-
-
-def proxies() -> set[str]:
-    """Names of the pods that a session made."""
-    return {pod["metadata"]["name"] for pod in objects("pods", "-l", "telepresence")}
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-    seconds: float
-
-    @property
-    def said(self) -> list[str]:
-        return [line for line in self.err.splitlines() if line.startswith("T: ")]
-
-
-class Telepresence:
-    """The command, with its log in a directory of the test's own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.log = directory / "telepresence.log"
-
-    def argv(self, *words: str) -> list[str]:
-        return [str(COMMAND), *words]
-
-    def __call__(self, *words: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:
-        began = time.monotonic()
-        done = subprocess.run(
-            self.argv(*words), cwd=self.directory, env={**os.environ, **(env or {})},
-            input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
-
-    @contextlib.contextmanager
-    def running(self, *words: str) -> Iterator["subprocess.Popen[str]"]:
-        process = subprocess.Popen(
-            self.argv(*words), cwd=self.directory, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=DEADLINE_S)
-
-    def wait_log(self, text: str) -> str:
-        """The log, once it says that."""
-        deadline = time.monotonic() + DEADLINE_S
-        while True:
-            said = self.log.read_text() if self.log.exists() else ""
-            if text in said:
-                return said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.01)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Telepresence, kubectl, objects
+
+from rig import Telepresence, kubectl, objects
 
 RUN_TRUE = ("--method", "inject-tcp", "--run", "true")
 
@@ -117,7 +118,8 @@ def test_missing_rights_are_named_before_anything_is_changed(
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
     ]
     kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(role(namespace, rules)))
-    done = telepresence("--namespace", namespace, *RUN_TRUE, env=as_account(telepresence, namespace))
+    account = as_account(telepresence, namespace)
+    done = telepresence("--namespace", namespace, *RUN_TRUE, env=account)
     assert done.code == 255
     one_line(done.err, "create pods", "create pods/portforward", namespace)
     assert 'resources: ["pods/portforward"], verbs: ["create"]' in done.err
@@ -134,7 +136,8 @@ def test_exactly_the_rights_that_it_names_are_enough(
         for right in RIGHTS
     ]
     kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(role(namespace, rules)))
-    done = telepresence("--namespace", namespace, *RUN_TRUE, env=as_account(telepresence, namespace))
+    account = as_account(telepresence, namespace)
+    done = telepresence("--namespace", namespace, *RUN_TRUE, env=account)
     assert done.code == 0, done.err
 
 
@@ -164,7 +167,8 @@ def as_account(telepresence: Telepresence, namespace: str) -> dict[str, str]:
                      "annotations": {"kubernetes.io/service-account.name": "default"}},
     }))  # fmt: skip
     kubectl("wait", "-n", namespace, "--for=jsonpath={.data.token}", f"secret/{secret}")
-    token = kubectl("get", "secret", secret, "-n", namespace, "-o", "go-template={{.data.token|base64decode}}")
+    template = "go-template={{.data.token|base64decode}}"
+    token = kubectl("get", "secret", secret, "-n", namespace, "-o", template)
     config = json.loads(kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
     config["users"][0]["user"] = {"token": token}
     path = telepresence.directory / "account"

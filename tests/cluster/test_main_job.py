@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Telepresence, objects
+
+from rig import Telepresence, objects
 
 INJECT = ("--method", "inject-tcp")
 

@@ -7,7 +7,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import Telepresence
+
+from rig import Telepresence
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}

@@ -35,11 +35,17 @@ def _arguments(argv: list[str] | None) -> Settings:
     add("--carrier-port", type=int, default=CARRIER_PORT, help="default: %(default)s")
     add("--socks-port", type=int, default=SOCKS_PORT, help="default: %(default)s")
     add(
-        "--first-client-timeout", type=float, default=120.0, metavar="SECONDS",
+        "--first-client-timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
         help="end when no client has come by then (default: %(default)s)",
     )
     add(
-        "--resume-timeout", type=float, default=60.0, metavar="SECONDS",
+        "--resume-timeout",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
         help="end when the client has been gone for so long (default: %(default)s)",
     )
     given = parser.parse_args(argv)

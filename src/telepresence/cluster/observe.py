@@ -44,8 +44,8 @@ async def _kubectl(api: Api) -> str | None:
 async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: Path) -> Facts:
     """ClusterError when the cluster does not answer."""
     environ = dict(os.environ)
-    kubectl, *allowed = await asyncio.gather(
-        _kubectl(api), *(_allowed(api, right) for right in rights)
+    kubectl, allowed = await asyncio.gather(
+        _kubectl(api), asyncio.gather(*(_allowed(api, right) for right in rights))
     )
     return Facts(
         context=api.context,

@@ -59,7 +59,7 @@ def write_settings(path: Path, *, port: int, username: str, password: str) -> No
         "AllowInbound 1",
         "AllowOutboundLocalhost 1",
     )
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write("\n".join(lines) + "\n")
 
 

@@ -17,7 +17,7 @@ _REPLY_BYTES = 10  # RFC 1928 section 6, with the IPv4 address that the agent gi
 
 
 async def read_service(tunnel: Tunnel, name: str) -> bytes:
-    """All that the service says.  ProtocolError: no such service; TunnelError: too late, too long."""
+    """All that it says.  ProtocolError: no such service; TunnelError: too late or too long."""
     loop = asyncio.get_running_loop()
     data = bytearray()
     with socket.socket(fileno=tunnel.open_service(name)) as stream:
