@@ -188,7 +188,8 @@ static void adopt_strangers(int epfd, const struct epoll_event *events, int n)
 {
 	int error = errno;
 
-	if (atomic_load(&flows_unsettled) == 0 || !flows_ours())
+	/* Are there any?  The list costs as much as the set is large. */
+	if (atomic_load(&flows_unsettled) <= atomic_load(&watched) || !flows_ours())
 		return;
 	for (int i = 0; i < n; i++)
 		if ((events[i].events & EPOLLOUT) != 0) {
