@@ -116,6 +116,8 @@ def write_user_kubeconfig(invoker: places.Invoker) -> None:
     path = places.user_kubeconfig(invoker)
     if not path.exists() or path.read_text() != text:
         _write_private(path, text, invoker.uid, invoker.gid)
+    given = set(places.KUBECONFIGS.read_text().splitlines() if places.KUBECONFIGS.exists() else ())
+    places.KUBECONFIGS.write_text("".join(f"{one}\n" for one in sorted(given | {str(path)})))
 
 
 def _write_private(path: Path, text: str, uid: int, gid: int) -> None:

@@ -50,6 +50,7 @@ CONTAINERD_SOCKET = RUN / "containerd.sock"
 CONTAINERD_STATE = RUN / "containerd"
 PROCESSES = RUN / "processes"
 LAPTOPS = RUN / "laptops"
+KUBECONFIGS = RUN / "kubeconfigs"  # a line for each user's, so that `down` finds all
 BOOT_ID = RUN / "boot-id"
 SYSCTLS_BEFORE = RUN / "sysctls-before.json"
 TABLES_BEFORE = RUN / "iptables-before.json"

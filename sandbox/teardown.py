@@ -87,7 +87,7 @@ def _remove_pod_logs(pods: set[str]) -> None:
 def down() -> None:
     if not places.RUN.exists():
         say("nothing to stop")
-    kubeconfigs = {places.cache() / "kubeconfig", places.user_kubeconfig(places.observe_invoker())}
+    given = places.KUBECONFIGS.read_text().splitlines() if places.KUBECONFIGS.exists() else []
     clean()
-    for kubeconfig in kubeconfigs:  # `env` then says that nothing runs
-        kubeconfig.unlink(missing_ok=True)
+    for kubeconfig in given:  # `env` then says that nothing runs
+        Path(kubeconfig).unlink(missing_ok=True)
