@@ -8,11 +8,13 @@ runs wherever a user's program would.
 Orders: {"do": "up" | "down", "host", "port", "bytes"}         -> {"mb_s"}
         {"do": "echo", "host", "port", "rounds"}               -> {"us": [...]}
         {"do": "connect", "host", "port", "rounds"}            -> {"ms": [...]}
+        {"do": "env", "name"}                                  -> {"value"}
         {"do": "crowd", "host", "port", "streams", "stopped", "seconds"} -> {"mb_s"}
 Servers: the sandbox's bench server (7007 echo, 7009 sink, 7019 source).
 """
 
 import json
+import os
 import socket
 import struct
 import sys
@@ -110,7 +112,12 @@ def crowd(order: dict) -> dict:
     return {"mb_s": sum(moved) / order["seconds"] / 1e6}
 
 
-ORDERS = {"up": up, "down": down, "echo": echo, "connect": connect, "crowd": crowd}
+def env(order: dict) -> dict:
+    """A variable of this process, which is the pod's inside a session."""
+    return {"value": os.environ[order["name"]]}
+
+
+ORDERS = {"env": env, "up": up, "down": down, "echo": echo, "connect": connect, "crowd": crowd}
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ class Loader:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._host, self._ports = host, ports
+        self.host, self._ports = host, ports
         self.ready_s = self._answer()["ready"] - self.began
 
     def _answer(self) -> Any:
@@ -45,9 +45,9 @@ class Loader:
             raise SystemExit(f"the load generator ended with code {self.process.wait()}")
         return json.loads(line)
 
-    def ask(self, do: str, port: int, **more: int) -> Any:
+    def ask(self, do: str, port: int, **more: int | str) -> Any:
         assert self.process.stdin is not None
-        order = {"do": do, "host": self._host, "port": self._ports.get(port, port), **more}
+        order = {"do": do, "host": self.host, "port": self._ports.get(port, port), **more}
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return self._answer()
