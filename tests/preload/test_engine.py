@@ -8,7 +8,7 @@ import pytest
 
 from fake_pod import Service, echo
 from shim_rig import Rig
-from telepresence.fastpath import Engine, SocksServer
+from telepresence.fastpath import Engine, SocksServer, Tunnel
 
 WAYS = [
     "blocking",
@@ -36,11 +36,24 @@ def own_address() -> str:
     return address
 
 
-@pytest.fixture(scope="module")
-def settings() -> Iterator[str]:
-    with contextlib.closing(Engine()) as engine:
+def joined(laptop: Engine, agent: Engine) -> Tunnel:
+    """The laptop's end of a tunnel whose other end is an agent's."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        near = socket.create_connection(door.getsockname())
+        far, _ = door.accept()
+    Tunnel(agent, role="agent").attach(far.detach(), 0)
+    tunnel = Tunnel(laptop, role="laptop")
+    tunnel.attach(near.detach(), 0)
+    return tunnel
+
+
+@pytest.fixture(scope="module", params=["alone", "tunnel"])
+def settings(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server that connects by itself, and one that has an agent do it."""
+    with contextlib.closing(Engine()) as laptop, contextlib.closing(Engine()) as agent:
         door = socket.create_server(("127.0.0.1", 0), backlog=512)
-        server = SocksServer(engine, door, username="user", password="pass")
+        tunnel = joined(laptop, agent) if request.param == "tunnel" else None
+        server = SocksServer(laptop, door, tunnel=tunnel, username="user", password="pass")
         lines = (f"TorPort {server.port}", "SOCKS5Username user", "SOCKS5Password pass")
         yield "\n".join([*lines, "TelepresencePipeline 1"])
 
