@@ -49,6 +49,48 @@ int socket_prepare(int fd)
 	return 0;
 }
 
+/* One call where Linux has one: accept4(2), socket(2). */
+#ifdef SOCK_NONBLOCK
+static int prepared(int fd)
+{
+	int one = 1;
+
+	if (fd == -1)
+		return -errno;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	return fd;
+}
+
+int socket_accept(int listener)
+{
+	return prepared(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+int socket_open(int family)
+{
+	return prepared(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+#else
+static int prepared(int fd)
+{
+	int rc = fd == -1 ? -errno : socket_prepare(fd);
+
+	if (fd != -1 && rc != 0)
+		close(fd);
+	return rc != 0 ? rc : fd;
+}
+
+int socket_accept(int listener)
+{
+	return prepared(accept(listener, NULL, NULL));
+}
+
+int socket_open(int family)
+{
+	return prepared(socket(family, SOCK_STREAM, 0));
+}
+#endif
+
 void socket_reset(int fd)
 {
 	struct linger linger = {1, 0};
@@ -304,6 +346,7 @@ void engine_stop(struct engine *engine)
 		free(event);
 	}
 	bury(engine);
+	pipes_clear(engine);
 	pool_clear(&engine->pool);
 	close(engine->poller);
 	close(engine->wake.fd);

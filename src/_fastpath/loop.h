@@ -17,6 +17,8 @@
 #include "list.h"
 #include "poller.h"
 
+enum { PIPES_KEEP = 64 }; /* as many directions move at once */
+
 struct engine;
 struct pair;
 struct resolver;
@@ -47,6 +49,12 @@ struct grave {
 	struct list node;
 };
 
+/* Empty pipes between one use and the next: making one costs more than a small message. */
+struct pipes {
+	int ends[PIPES_KEEP][2];
+	int count;
+};
+
 enum event_kind { EVENT_CARRIER_LOST, EVENT_TUNNEL_BROKEN, EVENT_SERVICE_OPENED };
 
 struct engine_event {
@@ -73,6 +81,7 @@ struct engine {
 	bool stopping;
 	struct poll_item wake; /* an eventfd */
 	struct pool pool;
+	struct pipes pipes;
 	struct list tasks, graves, events, timers[TIMER_CLASSES];
 	struct list tunnels, servers, relays, clients;
 	struct list starved; /* listeners that met EMFILE */
@@ -104,6 +113,9 @@ struct pair *engine_find_pair(struct engine *engine, uint64_t number);
 uint64_t clock_us(void);
 /* Non-blocking, close-on-exec, TCP_NODELAY where it applies. */
 int socket_prepare(int fd);
+/* A client of a listening socket, or a new socket, prepared like that; -errno. */
+int socket_accept(int listener);
+int socket_open(int family);
 /* Close so that the peer sees a reset. */
 void socket_reset(int fd);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,19 +12,46 @@ enum {
 	MOVES_A_TURN = 8,
 };
 
-static void half_close(struct half *half)
+static int half_open(struct half *half, struct pipes *pipes)
+{
+	if (pipes->count > 0) {
+		memcpy(half->pipe, pipes->ends[--pipes->count], sizeof half->pipe);
+		return 0;
+	}
+	if (pipe2(half->pipe, O_NONBLOCK | O_CLOEXEC) == -1)
+		return -errno;
+	(void)fcntl(half->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+	return 0;
+}
+
+/* Idle connections hold no pipe; one with bytes in it cannot be used by another. */
+static void half_close(struct half *half, struct pipes *pipes)
 {
 	if (half->pipe[0] == -1)
 		return;
-	close(half->pipe[0]);
-	close(half->pipe[1]);
+	if (half->held == 0 && pipes->count < PIPES_KEEP) {
+		memcpy(pipes->ends[pipes->count++], half->pipe, sizeof half->pipe);
+	} else {
+		close(half->pipe[0]);
+		close(half->pipe[1]);
+	}
 	half->pipe[0] = half->pipe[1] = -1;
+}
+
+void pipes_clear(struct engine *engine)
+{
+	while (engine->pipes.count > 0) {
+		int *ends = engine->pipes.ends[--engine->pipes.count];
+
+		close(ends[0]);
+		close(ends[1]);
+	}
 }
 
 static void pair_free(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++) {
-		half_close(&pair->sides[i].out);
+		half_close(&pair->sides[i].out, &pair->engine->pipes);
 		pair->sides[i].item.fd = -1;
 	}
 	list_remove(&pair->node);
@@ -44,9 +72,10 @@ static int half_fill(struct side *from)
 	ssize_t n;
 
 	if (half->pipe[0] == -1) {
-		if (pipe2(half->pipe, O_NONBLOCK | O_CLOEXEC) == -1)
-			return -errno;
-		(void)fcntl(half->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
+		int rc = half_open(half, &from->pair->engine->pipes);
+
+		if (rc != 0)
+			return rc;
 	}
 	n = splice(from->item.fd, NULL, half->pipe[1], NULL, PIPE_BYTES,
 		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
@@ -94,12 +123,12 @@ static int half_pump(struct side *from, struct side *to)
 			return 0;
 		if (half->held == 0 && half->ended) {
 			half->done = true;
-			half_close(half);
+			half_close(half, &from->pair->engine->pipes);
 			(void)shutdown(to->item.fd, SHUT_WR);
 			return 0;
 		}
 		if (half->held == 0 && !from->readable) {
-			half_close(half); /* idle connections hold no pipe */
+			half_close(half, &from->pair->engine->pipes);
 			return 0;
 		}
 	}

@@ -1,7 +1,7 @@
 /* Two sockets joined to each other.
  *
  * Called by: server.c (a connect without a tunnel), engine.pyx (Relay).
- * Owns: both sockets, and a pipe a direction while bytes are under way.
+ * Owns: both sockets, and a pipe a direction, borrowed from the engine while bytes are under way.
  * Never: looks at the bytes; on Linux they do not enter user space (splice(2)).
  *
  * Either side's end of file is passed on alone; the other direction lives on. */
@@ -37,5 +37,7 @@ struct pair {
  * NULL with errno: they are still the caller's. */
 struct pair *pair_open(struct engine *engine, int a, bool a_registered, int b, bool b_registered);
 void pair_close(struct pair *pair);
+/* Close the pipes that the engine keeps. */
+void pipes_clear(struct engine *engine);
 
 #endif

@@ -88,11 +88,6 @@ static void dial_ready(struct poll_item *item, unsigned events)
 		dial_failed(job, error);
 		return;
 	}
-	/* A fresh socket reports POLL_HANGUP with POLL_WRITE before connect() has run: ask. */
-	union address peer;
-	socklen_t peer_len = sizeof peer;
-	if (getpeername(item->fd, &peer.any, &peer_len) == -1)
-		return;
 	connected(job);
 }
 
@@ -114,12 +109,10 @@ static int dial(struct request_job *job, union address *addr)
 		addr->v6.sin6_port = port;
 		len = sizeof addr->v6;
 	}
-	job->item.fd = socket(addr->any.sa_family, SOCK_STREAM, 0);
-	if (job->item.fd == -1)
-		return -errno;
-	rc = socket_prepare(job->item.fd);
-	if (rc != 0)
+	rc = socket_open(addr->any.sa_family);
+	if (rc < 0)
 		return rc;
+	job->item.fd = rc;
 	if (connect(job->item.fd, &addr->any, len) == -1 && errno != EINPROGRESS)
 		return -errno;
 	return poller_add(job->engine->poller, &job->item);

@@ -242,9 +242,8 @@ static void client_open(struct server *server, int fd)
 {
 	struct client *client = calloc(1, sizeof *client);
 
-	if (client == NULL || socket_prepare(fd) != 0) {
+	if (client == NULL) {
 		close(fd);
-		free(client);
 		return;
 	}
 	client->server = server;
@@ -266,16 +265,16 @@ static void client_open(struct server *server, int fd)
 static void server_accept(struct server *server)
 {
 	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = accept(server->item.fd, NULL, NULL);
+		int fd = socket_accept(server->item.fd);
 
-		if (fd != -1) {
+		if (fd >= 0) {
 			client_open(server, fd);
 			continue;
 		}
-		if (errno == EINTR || errno == ECONNABORTED)
+		if (fd == -EINTR || fd == -ECONNABORTED)
 			continue;
 		/* Out of descriptors or memory: the edge is gone, so come back by the clock. */
-		if (errno != EAGAIN && list_empty(&server->starved))
+		if (fd != -EAGAIN && list_empty(&server->starved))
 			list_append(&server->engine->starved, &server->starved);
 		return;
 	}

@@ -37,7 +37,7 @@ static void carrier_drop(struct tunnel *tunnel)
 		return;
 	close(tunnel->carrier.fd);
 	tunnel->carrier.fd = -1;
-	tunnel->readable = tunnel->writable = false;
+	tunnel->readable = tunnel->writable = tunnel->hangup = false;
 	list_remove(&tunnel->task.node);
 }
 
@@ -158,6 +158,8 @@ static void carrier_run(struct task *task)
 			carrier_lost(tunnel, n == 0 ? 0 : errno);
 			return;
 		}
+		/* A short read has emptied the socket, as in link_read(). */
+		tunnel->readable = n == CARRIER_READ || tunnel->hangup;
 		tunnel->heard_us = tunnel->engine->now_us;
 		tunnel->received += (uint64_t)n;
 		tunnel->owed += n;
@@ -179,6 +181,7 @@ static void carrier_ready(struct poll_item *item, unsigned events)
 		tunnel->readable = true;
 		engine_task(tunnel->engine, &tunnel->task);
 	}
+	tunnel->hangup |= (events & POLL_HANGUP) != 0;
 	if ((events & POLL_WRITE) != 0)
 		tunnel->writable = true;
 }

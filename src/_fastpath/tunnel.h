@@ -27,7 +27,7 @@ struct tunnel {
 	struct list node;
 	struct engine *engine;
 	uint64_t number;
-	bool agent, broken, readable, writable;
+	bool agent, broken, readable, writable, hangup;
 	struct poll_item carrier;
 	struct task task;
 	struct mux mux;
