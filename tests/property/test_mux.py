@@ -1,9 +1,9 @@
-"""The mux gives the same events however its bytes are split, and judges every frame as yamux does."""
+"""The mux gives the same events however its bytes are split; it judges frames as yamux does."""
 
-import yamux_oracle as yamux
 from hypothesis import given
 from hypothesis import strategies as st
 
+import yamux_oracle as yamux
 from _fastpath.codec import Mux
 
 Event = tuple[str, int, bytes | int]
@@ -135,7 +135,8 @@ def test_frames_of_a_forgotten_stream_are_skipped() -> None:
     assert mux.take(yamux.data(1, b"", yamux.SYN)) == [("opened", 1, 0)]
     mux.reset(1)
     mux.release(1)
-    late = yamux.data(1, b"late") + yamux.make(yamux.WINDOW, 0, 1, 9) + yamux.data(1, b"", yamux.FIN)
+    late = yamux.data(1, b"late") + yamux.make(yamux.WINDOW, 0, 1, 9)
+    late += yamux.data(1, b"", yamux.FIN)
     assert mux.take(late) == []
 
 

@@ -37,7 +37,8 @@ class Peer:
         found: list[yamux.Frame] = []
         while True:
             frames, self._rest = yamux.take(self._rest)
-            found += [f for f in frames if f.stream == stream and f.type in (yamux.DATA, yamux.WINDOW)]
+            streamed = (yamux.DATA, yamux.WINDOW)
+            found += [f for f in frames if f.stream == stream and f.type in streamed]
             if any(f.flags & (yamux.FIN | yamux.RST) for f in found):
                 return found
             self._rest += read_some(self.sock)

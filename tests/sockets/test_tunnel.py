@@ -89,7 +89,9 @@ def test_early_data_goes_with_the_request(ends: Ends, echo_server: Server) -> No
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 5 * MIB, 64 * MIB])
-def test_bytes_arrive_unchanged_in_both_directions(ends: Ends, echo_server: Server, size: int) -> None:
+def test_bytes_arrive_unchanged_in_both_directions(
+    ends: Ends, echo_server: Server, size: int
+) -> None:
     data = os.urandom(min(size, MIB)) * max(1, size // MIB)
     data = data[:size]
     with ends.connect("127.0.0.1", echo_server.port) as sock:
