@@ -1,5 +1,9 @@
 """How fast is one stream up and down, next to a bare port-forward and to `ssh -L` over one?
 
+Called by: make bench.
+Owns: the session and the two peers, while it asks.
+Never: tunes what it measures.
+
 The peers run in the same session, in turn, so that a machine's drift touches all alike.
 """
 

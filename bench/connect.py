@@ -1,4 +1,9 @@
-"""How long is a new connection and one byte there and back, next to a bare port-forward?"""
+"""How long is a new connection and one byte there and back, next to a bare port-forward?
+
+Called by: make bench.
+Owns: the session and its peer, while it asks.
+Never: tunes what it measures.
+"""
 
 import statistics
 

@@ -1,4 +1,9 @@
-"""How fast is the SOCKS server on loopback, next to no proxy at all and to microsocks?"""
+"""How fast is the SOCKS server on loopback, next to no proxy at all and to microsocks?
+
+Called by: make bench.
+Owns: the servers, clients and proxies of one process.
+Never: tunes what it measures.
+"""
 
 import contextlib
 import shutil

@@ -1,5 +1,9 @@
 """How long until the user's process runs, and until the command ends after it?
 
+Called by: make bench.
+Owns: the pods and sessions that it starts.
+Never: tunes what it measures.
+
 The limit is a bare pod: `kubectl run` until it is Ready, in the same run, in turn.
 """
 

@@ -1,4 +1,9 @@
-"""What do 63 downloads lose when the reader of a 64th stops?"""
+"""What do 63 downloads lose when the reader of a 64th stops?
+
+Called by: make bench.
+Owns: the session, while it asks.
+Never: tunes what it measures.
+"""
 
 import statistics
 

@@ -56,6 +56,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _add_session(parser)
+    _add_cluster(parser)
+    _add_command(parser)
+    return parser
+
+
+def _add_session(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--version", action="version", version=__version__)
     add("--verbose", action="store_true", help="say how long each stage took (default: do not)")
@@ -73,6 +80,10 @@ def _parser() -> argparse.ArgumentParser:
         default="inject-tcp",
         help="how the command reaches the cluster: a preloaded library (default: %(default)s)",
     )
+
+
+def _add_cluster(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "-n",
         "--new-deployment",
@@ -93,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         help="image of the proxy's pod (default: telepresence-agent of this version, behind "
         "$TELEPRESENCE_REGISTRY/ if that is set; $TELEPRESENCE_VERSION is another tag)",
     )
+
+
+def _add_command(parser: argparse.ArgumentParser) -> None:
     runs = parser.add_mutually_exclusive_group()
     runs.add_argument("--run-shell", action="store_true", help="run your $SHELL (the default)")
     runs.add_argument(
@@ -101,7 +115,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COMMAND [ARG ...]",
         help="run this command; everything after --run belongs to it",
     )
-    return parser
 
 
 def parse(argv: list[str]) -> Options:
