@@ -246,7 +246,9 @@ static int stream_frame(struct mux *mux, const struct frame *frame, struct mux_e
 	}
 	if (frame->length > stream->recv_window || (stream->fin_received && frame->length > 0))
 		return -EPROTO;
+	/* All of the frame's bytes leave the window now, though some of them are still to come. */
 	stream->recv_window -= frame->length;
+	stream->unread += frame->length;
 	return 0;
 }
 
@@ -279,7 +281,6 @@ static ssize_t take_payload(struct mux *mux, const uint8_t *buf, size_t len, str
 		part = (uint32_t)len;
 	mux->payload_left -= part;
 	if (mux->payload_stream != NULL && part > 0) {
-		mux->payload_stream->unread += part;
 		event->kind = MUX_DATA;
 		event->stream = mux->payload_stream;
 		event->data = buf;

@@ -32,7 +32,7 @@ struct mux_stream {
 	uint32_t send_window; /* bytes that may be sent now */
 	uint32_t recv_window; /* bytes that the peer may send now */
 	uint32_t recv_size;   /* the window's size; recv_window + unread + granted back = this */
-	uint32_t unread;      /* received, not yet consumed by the owner */
+	uint32_t unread;      /* in frames that have begun, not yet consumed by the owner */
 	uint64_t granted_us;  /* when credit was last given */
 	uint16_t first_flags; /* SYN or SYNACK that the next frame carries */
 	bool fin_sent, fin_received, reset;

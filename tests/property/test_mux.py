@@ -1,6 +1,6 @@
 """The mux gives the same events however its bytes are split; it judges frames as yamux does."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import yamux_oracle as yamux
@@ -183,6 +183,31 @@ def test_a_window_that_limits_the_sender_doubles_up_to_16_mib() -> None:
         agent.sent.clear()
     assert laptop.send_window(stream) > 8 * 2**20
     assert agent.recv_window(stream) <= 16 * 2**20
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 60_000), min_size=1, max_size=20), st.integers(500, 70_000))
+def test_credit_is_right_when_frames_come_in_pieces(sizes: list[int], cut: int) -> None:
+    """What has been consumed of a frame that is still coming is no room yet for the rest of it."""
+    laptop, agent = Mux(client=True), Mux(client=False)
+    stream = laptop.open()
+    wire = b""
+    held = now_us = 0  # held: bytes that the owner has not passed on yet
+    for size in sizes * 4:
+        wire += laptop.data(stream, bytes(min(size, laptop.send_window(stream))))
+        while len(wire) >= cut:
+            for kind, _, value in agent.take(wire[:cut]):
+                if kind == "data":
+                    assert isinstance(value, bytes)
+                    now_us += 1_000_000
+                    held += len(value)
+                    agent.consumed(stream, held - held // 2, now_us)
+                    held //= 2
+            wire = wire[cut:]
+            for head in agent.sent:
+                laptop.take(head)
+            agent.sent.clear()
+        assert laptop.send_window(stream) + held <= yamux.INITIAL_WINDOW
 
 
 def test_a_slow_reader_gets_no_larger_window() -> None:
