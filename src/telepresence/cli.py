@@ -121,7 +121,10 @@ def parse(argv: list[str]) -> Options:
     """UsageError for what cannot be carried out; SystemExit 0 after --help and --version."""
     # argparse's REMAINDER stumbles over `--`: the command's words never reach it.
     at = argv.index("--run") + 1 if "--run" in argv else len(argv)
-    given = _parser().parse_args(argv[:at])
+    parser = _parser()
+    given = parser.parse_args(argv[:at])
+    if given.run is not None and not any(argv[at : at + 1]):  # none, an empty one, or --run=WORD
+        parser.error("--run needs a command, as words of their own after it")
     return Options(
         method=given.method,
         new_deployment=given.new_deployment,

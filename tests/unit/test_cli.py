@@ -1,0 +1,119 @@
+"""The command line: every option, every refusal, and the manual."""
+
+from pathlib import Path
+
+import pytest
+
+from telepresence import __version__, cli
+from telepresence.errors import UsageError
+from telepresence.values import Options
+
+GOLDEN = Path(__file__).with_name("test_help.txt")
+
+
+def options(**changed: object) -> Options:
+    values: dict[str, object] = {
+        "method": "inject-tcp",
+        "new_deployment": None,
+        "command": (),
+        "context": None,
+        "namespace": None,
+        "image": None,
+        "logfile": "./telepresence.log",
+        "verbose": False,
+    }
+    return Options(**{**values, **changed})  # type: ignore[arg-type] # each test knows its own
+
+
+def test_no_words_mean_a_shell_and_the_defaults() -> None:
+    assert cli.parse([]) == options()
+    assert cli.parse(["--run-shell"]) == options()
+
+
+@pytest.mark.parametrize(
+    ("argv", "changed"),
+    [
+        (["-m", "inject-tcp"], {}),
+        (["--method", "inject-tcp"], {}),
+        (["--method=inject-tcp"], {}),
+        (["-n", "quickstart"], {"new_deployment": "quickstart"}),
+        (["--new-deployment", "quickstart"], {"new_deployment": "quickstart"}),
+        (["--context", "east"], {"context": "east"}),
+        (["--namespace", "prod"], {"namespace": "prod"}),
+        (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
+        (["--logfile", "-"], {"logfile": "-"}),
+        (["--verbose"], {"verbose": True}),
+    ],
+)
+def test_each_option_fills_its_own_field(argv: list[str], changed: dict[str, object]) -> None:
+    assert cli.parse(argv) == options(**changed)
+    assert cli.parse([*argv, "--run", "true"]) == options(**changed, command=("true",))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("curl", "-s", "http://helloworld"),
+        ("curl", "--version", "-n", "x", "--verbose", "--help"),
+        ("sh", "-c", "echo a  b"),
+        ("xargs", "--", "echo", "--", "--run", "--run-shell"),
+        ("env", ""),
+        ("--run",),
+    ],
+)
+def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -> None:
+    assert cli.parse(["-n", "a", "--run", *command]) == options(new_deployment="a", command=command)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["-m", "teleport"], "invalid choice: 'teleport'"),
+        (["-n", "Upper"], "'Upper' is no Kubernetes name"),
+        (["-n", "under_score"], "no Kubernetes name"),
+        (["-n", "-dash"], "-n"),
+        (["-n", "dash-"], "no Kubernetes name"),
+        (["-n", ""], "no Kubernetes name"),
+        (["-n", "a" * 64], "no Kubernetes name"),
+        (["-n", "a\n"], "no Kubernetes name"),
+        (["--context", ""], "the value is empty"),
+        (["--namespace="], "the value is empty"),
+        (["--image", ""], "the value is empty"),
+        (["--logfile", ""], "the value is empty"),
+        (["--logfile"], "expected one argument"),
+        (["--verb"], "unrecognized arguments: --verb"),
+        (["curl"], "unrecognized arguments: curl"),
+        (["--run-shell", "--run", "ls"], "not allowed with"),
+        (["--run"], "--run needs a command"),
+        (["--run=ls"], "--run needs a command"),
+        (["--run", ""], "--run needs a command"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused_with_its_name(argv: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        cli.parse(argv)
+    assert said in str(caught.value)
+    assert caught.value.hint == "telepresence --help lists every option"
+    assert caught.value.exit_code == 2
+
+
+def test_a_name_may_have_63_characters() -> None:
+    assert cli.parse(["-n", "a" * 63]).new_deployment == "a" * 63
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_help_is_the_manual_that_was_agreed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To agree to another: COLUMNS=80 telepresence --help > tests/unit/test_help.txt"""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as caught:
+        cli.parse(["--help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == GOLDEN.read_text()
