@@ -45,6 +45,24 @@ class Undo:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        """A cancellation on the way takes effect when all is undone."""
+        work = asyncio.ensure_future(self._undo_all(kind, error, trace))
+        cancelled: asyncio.CancelledError | None = None
+        while not work.done():
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+        work.result()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _undo_all(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         while self._entered:
             name, manager = self._entered.pop()
             await self._undo(name, manager, kind, error, trace)
@@ -61,7 +79,7 @@ class Undo:
         try:
             async with asyncio.timeout(UNDO_TIMEOUT_S):
                 await manager.__aexit__(kind, error, trace)
-        except Exception as exc:  # noqa: BLE001 # the others must still be undone
+        except (Exception, asyncio.CancelledError) as exc:  # the others must still be undone
             if exc is not error:
                 log.error("undo of %s failed: %r", name, exc)  # noqa: TRY400
                 self.failures.append((name, exc))
