@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 from telepresence.errors import UsageError
 
 _SECRETS = re.compile(
-    r"(?i)((?:bearer|basic)\s+"
-    r"|(?:token|password|passwd|secret|api[-_]?key)[\"']?\s*[:=]\s*[\"']?)"
-    r"[^\s\"',;&]+"
+    r"(?i)((?:token|password|passwd|secret|api[-_]?key)\\?[\"']?\s*[:=]\s*(?:(?:bearer|basic)\s+)?"
+    r"|(?:bearer|basic)\s+)"
+    r"(?:(\\?[\"'])(?:.*?)\2|[\"']?[^\s\"',;&]+)"
 )
 
 
 def mask(text: str) -> str:
-    """Replace what follows a word such as `token:` or `Bearer`."""
-    return _SECRETS.sub(r"\1[masked]", text)
+    """Replace what follows a word such as `token:` or `Bearer`, up to the end of its quotes."""
+    return _SECRETS.sub(r"\1\2[masked]\2", text)
 
 
 class _Format(logging.Formatter):
