@@ -1,0 +1,116 @@
+"""What is decided before anything is changed: each refusal, and the plan itself."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from telepresence import __version__
+from telepresence.errors import ClusterError, MethodError, TelepresenceError
+from telepresence.plan import RIGHTS, image_name, make_plan
+from telepresence.values import Facts, Options, Plan
+
+OPTIONS = Options(
+    method="inject-tcp",
+    new_deployment=None,
+    command=("curl", "-s", "http://helloworld"),
+    context=None,
+    namespace=None,
+    image=None,
+    logfile="-",
+    verbose=False,
+)
+FACTS = Facts(
+    context="east",
+    namespace="prod",
+    server="https://203.0.113.1:6443",
+    denied=(),
+    kubectl="/usr/bin/kubectl",
+    program="/usr/bin/curl",
+    shell="/bin/zsh",
+    shim=Path("/opt/shim.so"),
+    shim_exists=True,
+    environ={"SHELL": "/bin/zsh", "PASSWORD": "hunter2"},
+)
+SESSION, SECRET = bytes(range(16)), bytes(range(100, 132))
+
+
+def plan(options: Options = OPTIONS, facts: Facts = FACTS) -> Plan:
+    return make_plan(options, facts, session=SESSION, secret=SECRET)
+
+
+def test_a_plan_has_all_that_the_rooms_need() -> None:
+    made = plan()
+    assert (made.context, made.namespace, made.kubectl) == ("east", "prod", "/usr/bin/kubectl")
+    assert (made.session, made.secret, made.method) == (SESSION, SECRET, "inject-tcp")
+    assert (made.program, made.argv, made.is_shell) == ("/usr/bin/curl", OPTIONS.command, False)
+    assert (made.shim, made.environ) == (FACTS.shim, FACTS.environ)
+
+
+def test_without_a_command_the_users_shell_is_run() -> None:
+    made = plan(dataclasses.replace(OPTIONS, command=()), dataclasses.replace(FACTS, program=None))
+    assert (made.program, made.argv, made.is_shell) == ("/bin/zsh", ("/bin/zsh",), True)
+
+
+def test_a_pod_has_the_name_that_was_asked_for_or_one_of_its_session() -> None:
+    named = dataclasses.replace(OPTIONS, new_deployment="quickstart")
+    assert plan(named).pod_name == "quickstart"
+    assert plan().pod_name == "telepresence-000102030405"
+
+
+def test_a_plan_shows_neither_the_secret_nor_the_environment() -> None:
+    shown = repr(plan()) + repr(FACTS)
+    assert repr(SECRET) not in shown
+    assert "hunter2" not in shown
+
+
+@pytest.mark.parametrize(
+    ("environ", "image"),
+    [
+        ({}, f"telepresence-agent:{__version__}"),
+        ({"TELEPRESENCE_REGISTRY": ""}, f"telepresence-agent:{__version__}"),
+        ({"TELEPRESENCE_VERSION": ""}, f"telepresence-agent:{__version__}"),
+        ({"TELEPRESENCE_REGISTRY": "r:5000/x"}, f"r:5000/x/telepresence-agent:{__version__}"),
+        ({"TELEPRESENCE_REGISTRY": "r:5000/x/"}, f"r:5000/x/telepresence-agent:{__version__}"),
+        ({"TELEPRESENCE_VERSION": "edge"}, "telepresence-agent:edge"),
+        (
+            {"TELEPRESENCE_REGISTRY": "r", "TELEPRESENCE_VERSION": "edge"},
+            "r/telepresence-agent:edge",
+        ),
+    ],
+)
+def test_the_image_follows_registry_and_version(environ: dict[str, str], image: str) -> None:
+    assert image_name(OPTIONS, environ) == image
+    assert plan(facts=dataclasses.replace(FACTS, environ=environ)).image == image
+    assert image_name(dataclasses.replace(OPTIONS, image="mine:1"), environ) == "mine:1"
+
+
+def test_a_command_that_is_not_there_is_refused_with_its_name() -> None:
+    with pytest.raises(TelepresenceError, match=r"^curl: command not found$") as caught:
+        plan(facts=dataclasses.replace(FACTS, program=None))
+    assert caught.value.exit_code == 255
+    assert "nothing has been changed" in caught.value.hint
+
+
+def test_a_laptop_without_kubectl_is_refused() -> None:
+    with pytest.raises(MethodError, match="neither kubectl nor oc"):
+        plan(facts=dataclasses.replace(FACTS, kubectl=None))
+
+
+def test_a_missing_shim_is_refused_with_its_path() -> None:
+    with pytest.raises(MethodError, match=r"/opt/shim\.so is missing"):
+        plan(facts=dataclasses.replace(FACTS, shim_exists=False))
+
+
+def test_missing_rights_are_refused_with_a_role_to_copy() -> None:
+    with pytest.raises(ClusterError) as caught:
+        plan(facts=dataclasses.replace(FACTS, denied=(RIGHTS[0], RIGHTS[-1])))
+    assert str(caught.value) == (
+        "you may not create pods, create pods/portforward in namespace prod of context east"
+    )
+    pods = '["create", "get", "list", "watch", "delete"]'
+    assert caught.value.hint.splitlines()[1:] == [
+        f'  - {{apiGroups: [""], resources: ["pods"], verbs: {pods}}}',
+        '  - {apiGroups: [""], resources: ["pods/log"], verbs: ["get"]}',
+        '  - {apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}',
+    ]
