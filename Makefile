@@ -70,5 +70,6 @@ bench: setup
 		do echo "== $$question"; python $$question || missed=1; done; exit $${missed:-0}
 
 clean:
-	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src -name '*.so' -delete -o -name '__pycache__' -prune -exec rm -rf {} +
+	rm -rf build .venv .benchmarks .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf src/*.egg-info
+	find src tests bench -name '*.so' -exec rm {} + -o -name __pycache__ -prune -exec rm -rf {} +
