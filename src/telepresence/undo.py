@@ -79,7 +79,7 @@ class Undo:
         try:
             async with asyncio.timeout(UNDO_TIMEOUT_S):
                 await manager.__aexit__(kind, error, trace)
-        except (Exception, asyncio.CancelledError) as exc:  # the others must still be undone  # noqa: BLE001
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 # the others must go on  # noqa: BLE001
             if exc is not error:
                 log.error("undo of %s failed: %r", name, exc)  # noqa: TRY400
                 self.failures.append((name, exc))
