@@ -1,0 +1,70 @@
+"""The pod that is asked for: restricted, and without the session's secret."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from telepresence.cluster.manifest import proxy_pod
+from telepresence.values import Plan
+
+PLAN = Plan(
+    context="east",
+    namespace="prod",
+    kubectl="/usr/bin/kubectl",
+    pod_name="quickstart",
+    image="r:5000/telepresence-agent:1",
+    session=bytes(range(16)),
+    secret=bytes(range(100, 132)),
+    method="inject-tcp",
+    shim=Path("/opt/shim.so"),
+    program="/bin/sh",
+    argv=("sh",),
+    is_shell=True,
+    environ={"PASSWORD": "hunter2"},
+    resume_timeout_s=60.0,
+)
+
+
+def test_the_pod_is_the_plans() -> None:
+    pod = proxy_pod(PLAN)
+    (container,) = pod["spec"]["containers"]
+    assert (pod["apiVersion"], pod["kind"]) == ("v1", "Pod")
+    assert pod["metadata"]["name"] == "quickstart"
+    assert pod["metadata"]["namespace"] == "prod"
+    assert pod["metadata"]["labels"] == {"telepresence": PLAN.session.hex()}
+    assert container["image"] == "r:5000/telepresence-agent:1"
+    assert pod["spec"]["restartPolicy"] == "Never"
+
+
+def test_the_agent_is_told_session_digest_and_resume_time() -> None:
+    pod = proxy_pod(dataclasses.replace(PLAN, resume_timeout_s=2.5))
+    assert pod["spec"]["containers"][0]["args"] == [
+        "--session=000102030405060708090a0b0c0d0e0f",
+        f"--secret-sha256={hashlib.sha256(PLAN.secret).hexdigest()}",
+        "--resume-timeout=2.5",
+    ]
+
+
+def test_neither_the_secret_nor_the_laptops_environment_is_in_it() -> None:
+    written = json.dumps(proxy_pod(PLAN))
+    assert PLAN.secret.hex() not in written
+    assert "hunter2" not in written
+
+
+def test_it_passes_pod_security_restricted() -> None:
+    """Kubernetes, "Pod Security Standards", the controls of Restricted."""
+    spec = proxy_pod(PLAN)["spec"]
+    assert not {"hostNetwork", "hostPID", "hostIPC", "volumes"} & spec.keys()
+    context = spec["containers"][0]["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["runAsNonRoot"] is True
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert "privileged" not in context
+
+
+def test_memory_has_a_limit_and_cpu_has_none() -> None:
+    resources = proxy_pod(PLAN)["spec"]["containers"][0]["resources"]
+    assert "memory" in resources["limits"]
+    assert "cpu" not in resources["limits"]
