@@ -16,7 +16,9 @@ from typing import Any
 import aiohttp
 from kubernetes.aio import config
 from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.config import kube_config
 from kubernetes.aio.config.config_exception import ConfigException
+from yaml import YAMLError  # type: ignore[import-untyped] # it says no types
 
 from telepresence.errors import ClusterError
 
@@ -116,19 +118,37 @@ def _refusal(status: int, data: bytes) -> ApiError:
     return ApiError(message, status=status, reason=reason)
 
 
+def _contexts() -> tuple[dict[str, Json], str]:
+    """All contexts by their names, and the current one's name or "".
+
+    Not the client's own list of them: it insists on a current one, which --context may replace."""
+    place = kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    try:
+        merged = kube_config.KubeConfigMerger(place).config
+        if merged is None:
+            raise FileNotFoundError(f"there is no file {place}")  # as open() would
+        entries = [node.value for node in merged.value["contexts"]]
+        named = {str(entry["name"]): entry.get("context") or {} for entry in entries}
+        return named, str(merged.value.get("current-context") or "")
+    # The last three: YAML, but no kubeconfig.
+    except (ConfigException, OSError, YAMLError, TypeError, KeyError, AttributeError) as exc:
+        raise ClusterError(
+            f"no current context: the kubeconfig cannot be read: {exc}",
+            hint="set $KUBECONFIG or name one with --context; 'kubectl config get-contexts' lists",
+        ) from exc
+
+
 async def connect(context: str | None, namespace: str | None) -> Api:
     """Read the kubeconfig ($KUBECONFIG, ~/.kube/config); asks the server nothing yet.
 
     ClusterError: no kubeconfig, no such context, or credentials that cannot be had."""
-    try:
-        known, current = await asyncio.to_thread(config.list_kube_config_contexts)
-    except (ConfigException, OSError) as exc:
+    named, current = await asyncio.to_thread(_contexts)
+    chosen = context or current
+    if not chosen:
         raise ClusterError(
-            f"no current context: {exc}",
-            hint="set $KUBECONFIG or name one with --context; 'kubectl config get-contexts' lists",
-        ) from exc
-    named = {entry["name"]: entry["context"] for entry in known}
-    chosen = context or current["name"]
+            "no current context: the kubeconfig names none",
+            hint="name one with --context; 'kubectl config get-contexts' lists them",
+        )
     if chosen not in named:
         raise ClusterError(
             f"the kubeconfig has no context {chosen}",
