@@ -28,7 +28,7 @@ SHIM = Path(__file__).with_name(
 PRELOAD = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
 SETTINGS = "TORSOCKS_CONF_FILE"  # the shim's; torsocks reads the same file
 
-PROMPT = b'PS1="@${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
+PROMPT = b'PS1="@\\${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
 
 # Kept from the laptop: what would make the laptop's programs fail to start or find their files.
 KEPT = {
@@ -90,7 +90,7 @@ async def prepare(
         environ[b"TELEPRESENCE_METHOD"] = plan.method.encode()
         if plan.is_shell:
             # bash runs this once, after its start-up files have set PS1.  The context's name stays
-            # a variable: it may hold anything.
+            # a variable in PS1, too, which bash expands for every prompt: it may hold anything.
             environ[b"TELEPRESENCE_CONTEXT"] = plan.context.encode()
             environ[b"PROMPT_COMMAND"] = PROMPT
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)

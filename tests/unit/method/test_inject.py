@@ -1,0 +1,156 @@
+"""inject-tcp: the environment that a process gets, and the settings that only it may read."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from telepresence.fastpath import Engine, Tunnel
+from telepresence.method import inject
+from telepresence.values import Endpoints, Launch, Plan, Pod
+
+DEADLINE_S = 10.0
+POD = Pod(name="p-1", namespace="prod", container="main")
+PLAN = Plan(
+    context="east's $(echo ran) `echo ran`",
+    namespace="prod",
+    kubectl="/usr/bin/kubectl",
+    pod_name="p-1",
+    image="agent:1",
+    session=bytes(16),
+    secret=bytes(32),
+    method="inject-tcp",
+    shim=Path("/opt/a shim.so"),
+    program="/bin/sh",
+    argv=("sh", "-c", "true"),
+    is_shell=False,
+    environ={"PATH": "/bin", "LAPTOP": "1", "BOTH": "laptop"},
+)
+ENDS = Endpoints(environ={b"PATH": b"/pod", b"POD": b"\xff\n=", b"BOTH": b"pod"})
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    with contextlib.closing(Engine()) as made:
+        yield made
+
+
+def inside(
+    engine: Engine, look: Callable[[Launch, dict[str, str]], None], plan: Plan = PLAN
+) -> Path:
+    """Look at the launch and its settings; returns the settings' path."""
+
+    async def scene() -> Path:
+        tunnel = Tunnel(engine, role="laptop")
+        async with inject.prepare(plan, POD, ENDS, engine, tunnel) as launch:
+            path = Path(os.fsdecode(launch.environ[b"TORSOCKS_CONF_FILE"]))
+            lines = path.read_text().splitlines()
+            settings = {key: value for key, _, value in (line.partition(" ") for line in lines)}
+            look(launch, settings)
+        return path
+
+    return asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "HOME", "TERM", "LD_LIBRARY_PATH", "LC_ALL", "XDG_RUNTIME_DIR", "TORSOCKS_X"]
+)
+def test_what_makes_the_laptops_programs_work_stays_the_laptops(name: str) -> None:
+    assert inject.merge({name: "laptop"}, {name.encode(): b"pod"}) == {name.encode(): b"laptop"}
+    assert inject.merge({}, {name.encode(): b"pod"}) == {}
+
+
+def test_all_else_is_the_pods_and_bytes_are_kept() -> None:
+    merged = inject.merge(
+        {"BOTH": "laptop", "LAPTOP": "\udcff"}, {b"BOTH": b"pod", b"POD": b"\xfe\n", b"EMPTY": b""}
+    )
+    assert merged == {b"BOTH": b"pod", b"LAPTOP": b"\xff", b"POD": b"\xfe\n", b"EMPTY": b""}
+
+
+def test_a_launch_has_the_pods_environment_the_shim_and_who_it_is(engine: Engine) -> None:
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        assert (launch.program, launch.argv) == ("/bin/sh", ("sh", "-c", "true"))
+        environ = launch.environ
+        assert environ[b"PATH"] == b"/bin"
+        assert (environ[b"POD"], environ[b"BOTH"], environ[b"LAPTOP"]) == (b"\xff\n=", b"pod", b"1")
+        assert environ[inject.PRELOAD.encode()] == b"/opt/a shim.so"
+        assert environ[b"TELEPRESENCE_POD"] == b"p-1"
+        assert environ[b"TELEPRESENCE_CONTAINER"] == b"main"
+        assert environ[b"TELEPRESENCE_METHOD"] == b"inject-tcp"
+        assert b"PROMPT_COMMAND" not in environ
+
+    inside(engine, look)
+
+
+def test_a_library_that_was_preloaded_before_still_is(engine: Engine) -> None:
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        assert launch.environ[inject.PRELOAD.encode()] == b"/opt/a shim.so:/lib/other.so"
+
+    inside(engine, look, dataclasses.replace(PLAN, environ={inject.PRELOAD: "/lib/other.so"}))
+
+
+def test_the_settings_are_for_their_owner_and_go_with_the_context(engine: Engine) -> None:
+    modes: list[int] = []
+
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        path = Path(os.fsdecode(launch.environ[b"TORSOCKS_CONF_FILE"]))
+        modes.extend(stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent))
+
+    path = inside(engine, look)
+    assert modes == [0o600, 0o700]
+    assert not path.parent.exists()
+
+
+def test_the_server_lets_nobody_in_without_the_settings_password(engine: Engine) -> None:
+    """RFC 1929: status 0 is success; RFC 1928: method 255 is none acceptable."""
+
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        where = settings["TorAddress"], int(settings["TorPort"])
+        name, word = settings["SOCKS5Username"].encode(), settings["SOCKS5Password"].encode()
+        assert where[0] == "127.0.0.1"
+        assert len(word) >= 32
+        with socket.create_connection(where, DEADLINE_S) as stranger:
+            stranger.sendall(b"\5\1\0")
+            assert stranger.recv(2) == b"\5\xff"
+        for said, granted in ((word, True), (word[:-1] + b"!", False)):
+            with socket.create_connection(where, DEADLINE_S) as client:
+                client.sendall(b"\5\1\2")
+                assert client.recv(2) == b"\5\2"
+                client.sendall(b"\1" + bytes([len(name)]) + name + bytes([len(said)]) + said)
+                assert (client.recv(2) == b"\1\0") is granted
+
+    inside(engine, look)
+
+
+def test_each_session_has_its_own_password(engine: Engine) -> None:
+    words: set[str] = set()
+    for _ in range(2):
+        inside(engine, lambda _, settings: words.add(settings["SOCKS5Password"]))
+    assert len(words) == 2
+
+
+def test_nobody_listens_after_the_context(engine: Engine) -> None:
+    ports: list[int] = []
+    inside(engine, lambda _, settings: ports.append(int(settings["TorPort"])))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ports[0]), DEADLINE_S)
+
+
+def test_a_shells_prompt_names_the_context_and_runs_nothing_of_its_name(engine: Engine) -> None:
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        assert launch.environ[b"TELEPRESENCE_CONTEXT"] == PLAN.context.encode()
+        script = 'PS1="here> "; eval "$PROMPT_COMMAND"; printf "%s|%s" "${PS1@P}" "$PROMPT_COMMAND"'
+        chosen = {k: v for k, v in launch.environ.items() if k != inject.PRELOAD.encode()}
+        said = subprocess.run(
+            ["bash", "-c", script], env=chosen, check=True, capture_output=True, timeout=DEADLINE_S
+        )
+        assert said.stdout.decode() == f"@{PLAN.context}|here> |"
+
+    inside(engine, look, dataclasses.replace(PLAN, is_shell=True))
