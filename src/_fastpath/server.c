@@ -30,13 +30,18 @@ void client_close(struct client *client)
 
 /* Answers to messages that came in one piece leave in one piece: each piece wakes the client.
  * Small ones to a young socket always fit its buffer; one that does not is not worth waiting. */
-static bool client_flush(struct client *client)
+static bool client_send(struct client *client, int flags)
 {
 	size_t len = client->out_len;
 
 	client->out_len = 0;
-	return len == 0 || send(client->item.fd, client->out, len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-				   (ssize_t)len;
+	flags |= MSG_NOSIGNAL | MSG_DONTWAIT;
+	return len == 0 || send(client->item.fd, client->out, len, flags) == (ssize_t)len;
+}
+
+static bool client_flush(struct client *client)
+{
+	return client_send(client, 0);
 }
 
 static void client_answer(struct client *client, uint8_t code, const struct socks5_addr *addr)
@@ -167,7 +172,7 @@ static int take_request(struct client *client)
 	if (tunnel == NULL) {
 		client_eat(client, n);
 		client_dial(client, &request);
-	} else if (!client_flush(client)) {
+	} else if (!client_send(client, MSG_MORE)) { /* the pod's reply takes it along: tcp(7) */
 		client_close(client);
 	} else if (link_open(tunnel, client->item.fd, &client->item, client->buf, client->len) == 0) {
 		client_free(client);

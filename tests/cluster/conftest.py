@@ -6,6 +6,7 @@ Never: brings a cluster up; `make test` does.
 """
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rig import DEADLINE_S, Telepresence, kubectl, objects, proxies
+from rig import DEADLINE_S, Telepresence, kubectl, objects
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,11 +27,14 @@ def kubeconfig() -> Path:
 
 @pytest.fixture
 def telepresence(tmp_path: Path) -> Iterator[Telepresence]:
-    before = proxies()
     yield Telepresence(tmp_path)
-    assert proxies() <= before, "a session left its pod"
-    left = subprocess.run(["pgrep", "-af", "port-forward.*pod/t-"], capture_output=True, text=True)
-    assert not left.stdout, "a session left its port-forward"
+    # By the logs of this test, as others may be using the cluster at the same time.
+    logs = " ".join(path.read_text() for path in tmp_path.rglob("telepresence.log"))
+    for name, namespace in re.findall(r"created pod (\S+) in namespace (\S+)", logs):
+        field = f"--field-selector=metadata.name={name}"
+        assert not objects("pods", "-n", namespace, field), "a session left its pod"
+        left = subprocess.run(["pgrep", "-af", f"port-forward.*pod/{name}"], stdout=subprocess.PIPE)
+        assert not left.stdout, "a session left its port-forward"
 
 
 @pytest.fixture

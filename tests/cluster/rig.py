@@ -34,11 +34,6 @@ def objects(kind: str, *words: str) -> list[dict[str, Any]]:
     return found
 
 
-def proxies() -> set[str]:
-    """Names of the pods that a session made."""
-    return {pod["metadata"]["name"] for pod in objects("pods", "-l", "telepresence")}
-
-
 @dataclass
 class Done:
     code: int

@@ -49,6 +49,7 @@ class ProxyPod:
             if creation.exception() is None:
                 await self._delete()
             raise
+        log.info("created pod %s in namespace %s", self._plan.pod_name, self._plan.namespace)
         version = made["metadata"]["resourceVersion"]
         self._watcher = asyncio.ensure_future(self._watch(version))
         return self
