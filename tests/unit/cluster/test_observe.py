@@ -1,0 +1,140 @@
+"""What is looked at before anything is changed, on a real connection to a server on loopback."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from kubernetes.aio.config import kube_config
+
+from telepresence.cluster import api, observe
+from telepresence.cluster.api import Api
+from telepresence.plan import RIGHTS
+from telepresence.values import Facts, Options, Right
+
+DEADLINE_S = 10.0
+
+
+class Server:
+    """Answers access reviews and the list of API groups."""
+
+    def __init__(self, *, denied: tuple[Right, ...] = (), group: str = "apps") -> None:
+        self.denied, self.group = {str(right) for right in denied}, group
+
+    async def review(self, request: web.Request) -> web.Response:
+        asked = (await request.json())["spec"]["resourceAttributes"]
+        assert asked["namespace"] == "prod"
+        resource = "/".join(filter(None, (asked["resource"], asked.get("subresource"))))
+        allowed = f"{asked['verb']} {resource}" not in self.denied
+        return web.json_response({"status": {"allowed": allowed}})
+
+    async def groups(self, _: web.Request) -> web.Response:
+        return web.json_response({"groups": [{"name": self.group}]})
+
+    @contextlib.asynccontextmanager
+    async def connected(self, place: Path) -> AsyncIterator[Api]:
+        application = web.Application()
+        reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        application.router.add_post(reviews, self.review)
+        application.router.add_get("/apis", self.groups)
+        runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            listener = socket.create_server(("127.0.0.1", 0))
+            await web.SockSite(runner, listener).start()
+            server = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            config = {
+                "current-context": "east",
+                "clusters": [{"name": "c", "cluster": {"server": server}}],
+                "contexts": [{"name": "east", "context": {"cluster": "c", "namespace": "prod"}}],
+                "users": [],
+            }
+            place.write_text(json.dumps(config))
+            connection = await api.connect(None, None)
+            try:
+                yield connection
+            finally:
+                await connection.close()
+        finally:
+            await runner.cleanup()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH; a kubeconfig lies beside it."""
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def install(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+
+
+def facts(server: Server, folder: Path, *command: str) -> Facts:
+    options = Options(
+        method="inject-tcp",
+        new_deployment=None,
+        command=command,
+        context=None,
+        namespace=None,
+        image=None,
+        logfile="-",
+        verbose=False,
+    )
+
+    async def scene() -> Facts:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            server.connected(folder.parent / "config") as connection,
+        ):
+            return await observe.observe(options, connection, RIGHTS, folder / "shim.so")
+
+    return asyncio.run(scene())
+
+
+def test_rights_that_are_denied_are_named_in_order(programs: Path) -> None:
+    assert facts(Server(), programs).denied == ()
+    denied = (RIGHTS[0], RIGHTS[-2], RIGHTS[-1])
+    assert facts(Server(denied=denied), programs).denied == denied
+
+
+@pytest.mark.parametrize(
+    ("installed", "group", "chosen"),
+    [
+        ((), "apps", None),
+        (("kubectl",), "route.openshift.io", "kubectl"),
+        (("oc",), "apps", "oc"),
+        (("kubectl", "oc"), "apps", "kubectl"),
+        (("kubectl", "oc"), "route.openshift.io", "oc"),
+    ],
+)
+def test_oc_is_for_openshift_when_both_are_there(
+    programs: Path, installed: tuple[str, ...], group: str, chosen: str | None
+) -> None:
+    install(programs, *installed)
+    expected = str(programs / chosen) if chosen else None
+    assert facts(Server(group=group), programs).kubectl == expected
+
+
+def test_command_shell_and_shim_are_looked_for(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHELL", raising=False)
+    seen = facts(Server(), programs, "curl")
+    assert (seen.program, seen.shell, seen.shim_exists) == (None, "/bin/sh", False)
+    install(programs, "curl", "shim.so")
+    monkeypatch.setenv("SHELL", "/bin/zsh")
+    seen = facts(Server(), programs, "curl")
+    assert (seen.program, seen.shell) == (str(programs / "curl"), "/bin/zsh")
+    assert seen.shim_exists
+    assert (seen.context, seen.namespace) == ("east", "prod")
+    assert seen.environ["SHELL"] == "/bin/zsh"
