@@ -5,21 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from telepresence import __version__
+from telepresence import __version__, cli
 from telepresence.errors import ClusterError, MethodError, TelepresenceError
 from telepresence.plan import RIGHTS, image_name, make_plan
 from telepresence.values import Facts, Options, Plan
 
-OPTIONS = Options(
-    method="inject-tcp",
-    new_deployment=None,
-    command=("curl", "-s", "http://helloworld"),
-    context=None,
-    namespace=None,
-    image=None,
-    logfile="-",
-    verbose=False,
-)
+OPTIONS = cli.parse(["--logfile", "-", "--run", "curl", "-s", "http://helloworld"])
 FACTS = Facts(
     context="east",
     namespace="prod",

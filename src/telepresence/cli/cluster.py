@@ -1,0 +1,33 @@
+"""Which cluster, where in it, and as what the proxy's pod runs.
+
+Called by: cli.
+Owns: nothing.
+Never: reads the kubeconfig.
+"""
+
+import argparse
+
+from telepresence.cli.words import not_empty
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("the cluster").add_argument
+    add(
+        "--context",
+        type=not_empty,
+        metavar="NAME",
+        help="context of the kubeconfig (default: its current one)",
+    )
+    add(
+        "--namespace",
+        type=not_empty,
+        metavar="NAME",
+        help="namespace to work in (default: the context's, else 'default')",
+    )
+    add(
+        "--image",
+        type=not_empty,
+        metavar="NAME:TAG",
+        help="image of the proxy's pod (default: telepresence-agent of this version, behind "
+        "$TELEPRESENCE_REGISTRY/ if that is set; $TELEPRESENCE_VERSION is another tag)",
+    )

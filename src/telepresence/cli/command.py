@@ -1,0 +1,40 @@
+"""What is run: a shell, or the words after --run.
+
+Called by: cli.
+Owns: where our words end and the command's begin.
+Never: asks whether the command exists.
+"""
+
+import argparse
+from typing import Any
+
+_TAKES_THE_REST = ("--run",)
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the command, one of")
+    add = group.add_mutually_exclusive_group().add_argument
+    add("--run-shell", action="store_true", help="run your $SHELL (the default)")
+    add(
+        "--run",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND [ARG ...]",
+        help="run this command; everything after --run belongs to it",
+    )
+
+
+def split(argv: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Our words, and the command's: argparse stumbles over `--` and never sees the latter."""
+    at = min((argv.index(word) + 1 for word in _TAKES_THE_REST if word in argv), default=len(argv))
+    return argv[:at], tuple(argv[at:])
+
+
+def take(
+    parser: argparse.ArgumentParser, given: dict[str, Any], words: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The command, empty for a shell; takes this group's fields out of what was given."""
+    del given["run_shell"]
+    run = given.pop("run")
+    if run is not None and not any(words[:1]):  # none, an empty one, or --run=WORD
+        parser.error("--run needs a command, as words of their own after it")
+    return words
