@@ -65,6 +65,12 @@ cdef extern from "poller.h" nogil:
         int fd
 
 
+cdef extern from "socks5.h" nogil:
+    enum:
+        SOCKS5_SERVICE
+        SOCKS5_DOMAIN
+
+
 cdef extern from "tunnel.h" nogil:
     struct c_tunnel "tunnel":
         uint64_t number
@@ -80,12 +86,13 @@ cdef extern from "tunnel.h" nogil:
 
 
 cdef extern from "link.h" nogil:
-    int link_open_service(c_tunnel *, int fd, const char *name) noexcept
+    int link_open(c_tunnel *, int fd, const poll_item *, const uint8_t *head, size_t) noexcept
 
 
 cdef extern from "server.h" nogil:
     struct c_server "server":
         uint64_t number
+        bint transparent
 
     c_server *server_open(c_engine *, int listener, c_tunnel *, const char *user, const char *password) noexcept
     void server_close(c_server *) noexcept

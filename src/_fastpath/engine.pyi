@@ -39,9 +39,12 @@ class Tunnel:
         EPIPE: the tunnel is broken.  ValueError: closed."""
     def detach(self) -> int:
         """Drop the carrier, if any.  Returns the bytes received so far."""
+    def open_stream(self, head: bytes) -> int:
+        """Laptop: a stream that begins with `head`, a SOCKS5 request and maybe what follows it.
+        Returns a non-blocking Unix socket, which the caller owns: first the SOCKS5 reply, then
+        the stream's bytes."""
     def open_service(self, name: str) -> int:
-        """Laptop: a stream to a service of the agent.  Returns a non-blocking Unix socket, which
-        the caller owns: first the SOCKS5 reply, then the service's bytes.
+        """Laptop: a stream to a service of the agent, as open_stream().
         OSError EINVAL: the name is not 1 to 255 ASCII bytes."""
     def stats(self) -> TunnelStats: ...
     def close(self) -> None:
@@ -63,6 +66,20 @@ class SocksServer:
         password: str | None = None,
     ) -> None:
         """Takes the listener.  Without a tunnel it connects and resolves on this machine."""
+    def close(self) -> None:
+        """Stop listening; connections that are established live on."""
+
+class RedirectServer:
+    """Connections that a firewall rule redirected here go where their programs meant them to.
+
+    A connect that the pod cannot make is reset as soon as the pod has said so.  A connection to
+    the listener itself is reset."""
+
+    engine: Engine
+    number: int
+    port: int
+    def __init__(self, engine: Engine, listener: socket.socket, *, tunnel: Tunnel) -> None:
+        """Takes the listener."""
     def close(self) -> None:
         """Stop listening; connections that are established live on."""
 

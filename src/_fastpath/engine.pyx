@@ -2,7 +2,7 @@
 """Doorway between Python and the engine.
 Called by: telepresence.fastpath.  Owns: one engine each; the engine owns what was handed to it.
 Never: sees a payload byte; holds the GIL while it waits for the engine's lock."""
-from libc.errno cimport errno
+from libc.errno cimport EINVAL, errno
 from libc.stdlib cimport free
 
 import os
@@ -38,24 +38,20 @@ cdef class Engine:
                 event = engine_take_event(self._c)
                 if event == NULL:
                     return taken
-                if event.kind == EVENT_CARRIER_LOST:
-                    taken.append(CarrierLost(event.tunnel, event.received, event.error))
-                elif event.kind == EVENT_TUNNEL_BROKEN:
-                    taken.append(TunnelBroken(event.tunnel, event.error))
-                else:
-                    taken.append(ServiceOpened(event.tunnel, event.name.decode(errors="replace"), event.fd))
+                taken.append(
+                    CarrierLost(event.tunnel, event.received, event.error) if event.kind == EVENT_CARRIER_LOST
+                    else TunnelBroken(event.tunnel, event.error) if event.kind == EVENT_TUNNEL_BROKEN
+                    else ServiceOpened(event.tunnel, event.name.decode(errors="replace"), event.fd)
+                )
                 free(event)
 
     def counters(self):
         with _Locked(self):
-            found = dict(self._c.counters)
-            found["blocks_used"] = self._c.pool.n_used
-            found["blocks_free"] = self._c.pool.n_free
-            return found
+            pool = self._c.pool
+            return dict(self._c.counters, blocks_used=pool.n_used, blocks_free=pool.n_free)
 
     def close(self):
-        cdef c_engine *c = self._c
-        self._c = NULL
+        c, self._c = self._c, NULL
         if c != NULL:
             with nogil:
                 engine_stop(c)
@@ -72,11 +68,10 @@ cdef class _Locked:
         self.engine = engine
 
     def __enter__(self):
-        cdef c_engine *c = self.engine._c
-        if c == NULL:
+        if self.engine._c == NULL:
             raise ValueError("the engine is closed")
         with nogil:
-            pthread_mutex_lock(&c.lock)
+            pthread_mutex_lock(&self.engine._c.lock)
 
     def __exit__(self, *_):
         engine_wake(self.engine._c)
@@ -116,36 +111,36 @@ cdef class Tunnel(_Part):
         return t
 
     def attach(self, int fd, unsigned long long peer_received, bytes greeting=b""):
-        cdef const uint8_t *words = <const uint8_t *><const char *>greeting
         with _Locked(self.engine):
-            _check(tunnel_attach(self._find(), fd, peer_received, words, len(greeting)))
+            _check(tunnel_attach(self._find(), fd, peer_received, greeting, len(greeting)))
 
     def detach(self):
         with _Locked(self.engine):
             return tunnel_detach(self._find())
 
-    def open_service(self, str name):
+    def open_stream(self, bytes head):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.setblocking(False)
-            theirs.setblocking(False)
             with _Locked(self.engine):
-                _check(link_open_service(self._find(), theirs.fileno(), name.encode("ascii")))
+                _check(link_open(self._find(), theirs.fileno(), NULL, head, len(head)))
                 theirs.detach()
             return ours.detach()
+
+    def open_service(self, str name):
+        word = name.encode("ascii")
+        _check(0 if 1 <= len(word) <= 255 else -EINVAL)
+        return self.open_stream(bytes([5, SOCKS5_SERVICE, 0, SOCKS5_DOMAIN, len(word)]) + word + bytes(2))
 
     def stats(self):
         cdef c_tunnel *t
         with _Locked(self.engine):
             t = self._find()
-            return {
-                "attached": t.carrier.fd != -1,
-                "rtt_us": t.mux.rtt_us,
-                "streams": t.mux.n_streams,
-                "received": t.received,
-                "unacknowledged": t.out.queued - t.out.acked,
-                "windows": t.mux.grown + t.mux.n_streams * WINDOW_START,
-            }
+            return dict(
+                attached=t.carrier.fd != -1, rtt_us=t.mux.rtt_us, streams=t.mux.n_streams,
+                received=t.received, unacknowledged=t.out.queued - t.out.acked,
+                windows=t.mux.grown + t.mux.n_streams * WINDOW_START,
+            )
 
     cdef _end(self):
         cdef c_tunnel *t = engine_find_tunnel(self.engine._c, self.number)
@@ -155,11 +150,11 @@ cdef class Tunnel(_Part):
 
 cdef class SocksServer(_Part):
     cdef readonly int port
+    cdef bint _transparent
 
     def __init__(self, Engine engine, listener, *, Tunnel tunnel=None, username=None, password=None):
         cdef bytes user = (username or "").encode()
         cdef bytes word = (password or "").encode()
-        cdef const char *c_user = user
         cdef c_server *s
         if (username is None) != (password is None) or len(user) > 255 or len(word) > 255:
             raise ValueError("user name and password: both or neither, 255 bytes at most")
@@ -167,16 +162,21 @@ cdef class SocksServer(_Part):
         self.port = listener.getsockname()[1]
         with _Locked(engine):
             s = server_open(engine._c, listener.fileno(), tunnel._find() if tunnel is not None else NULL,
-                            c_user if username is not None else NULL, word)
-            if s == NULL:
-                _check(-errno)
+                            <const char *>user if username is not None else NULL, word)
+            _check(-errno if s == NULL else 0)
             listener.detach()
-            self.number = s.number
+            s.transparent, self.number = self._transparent, s.number
 
     cdef _end(self):
         cdef c_server *s = engine_find_server(self.engine._c, self.number)
         if s != NULL:
             server_close(s)
+
+
+cdef class RedirectServer(SocksServer):
+    def __init__(self, Engine engine, listener, *, Tunnel tunnel not None):
+        self._transparent = True
+        SocksServer.__init__(self, engine, listener, tunnel=tunnel)
 
 
 cdef class Relay(_Part):

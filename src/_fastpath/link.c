@@ -25,6 +25,13 @@ struct opening {
 	uint8_t head[SOCKS5_REQUEST_MAX];
 };
 
+/* The laptop's side of a stream whose reply is not the program's to read. */
+struct answer {
+	struct grave grave; /* first */
+	size_t len;
+	uint8_t head[SOCKS5_REPLY_MAX];
+};
+
 static void link_run(struct task *task);
 static void link_ready(struct poll_item *item, unsigned events);
 
@@ -53,11 +60,19 @@ static void opening_end(struct link *link)
 	link->opening = NULL;
 }
 
+static void answer_end(struct link *link)
+{
+	if (link->answer != NULL)
+		engine_bury(link->tunnel->engine, &link->answer->grave);
+	link->answer = NULL;
+}
+
 static void link_free(struct link *link)
 {
 	struct engine *engine = link->tunnel->engine;
 
 	opening_end(link);
+	answer_end(link);
 	list_remove(&link->node);
 	list_remove(&link->waiting);
 	list_remove(&link->task.node);
@@ -256,18 +271,49 @@ int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const
 	return 0;
 }
 
-int link_open_service(struct tunnel *tunnel, int fd, const char *name)
+int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to)
 {
-	struct socks5_addr addr = {.atyp = SOCKS5_DOMAIN};
 	uint8_t head[SOCKS5_REQUEST_MAX];
-	size_t len = strlen(name);
+	ssize_t len = socks5_make_request(head, sizeof head, SOCKS5_CONNECT, to);
+	struct answer *answer = len < 0 ? NULL : calloc(1, sizeof *answer);
+	int rc;
 
-	if (len == 0 || len > 255)
-		return -EINVAL;
-	addr.host_len = (uint8_t)len;
-	memcpy(addr.host, name, len);
-	len = (size_t)socks5_make_request(head, sizeof head, SOCKS5_SERVICE, &addr);
-	return link_open(tunnel, fd, NULL, head, len);
+	if (answer == NULL)
+		return len < 0 ? (int)len : -ENOMEM;
+	rc = link_open(tunnel, fd, NULL, head, (size_t)len);
+	if (rc != 0)
+		free(answer);
+	else /* the newest link is the last */
+		list_entry(tunnel->links.prev, struct link, node)->answer = answer;
+	return rc;
+}
+
+/* Take the reply from the front; returns how many bytes are the program's, or -1: the link is gone. */
+static ssize_t take_answer(struct link *link, const uint8_t *data, size_t len)
+{
+	struct answer *answer = link->answer;
+	size_t before = answer->len;
+	size_t part = sizeof answer->head - before;
+	struct socks5_answer said;
+	ssize_t eaten;
+
+	if (part > len)
+		part = len;
+	memcpy(answer->head + before, data, part);
+	answer->len += part;
+	eaten = socks5_take_answer(answer->head, answer->len, &said);
+	if (eaten == 0) {
+		consumed(link, part);
+		return 0;
+	}
+	if (eaten < 0 || said.code != SOCKS5_SUCCEEDED) {
+		link_reset(link);
+		return -1;
+	}
+	part = (size_t)eaten - before;
+	consumed(link, part);
+	answer_end(link);
+	return (ssize_t)(len - part);
 }
 
 /* The reply is the last that is sent; what the peer still sends is dropped by the mux. */
@@ -398,6 +444,14 @@ void link_data(struct link *link, const uint8_t *data, size_t len)
 	struct engine *engine = link->tunnel->engine;
 	bool start = false;
 
+	if (link->answer != NULL) {
+		ssize_t left = take_answer(link, data, len);
+
+		if (left <= 0)
+			return;
+		data += len - (size_t)left;
+		len = (size_t)left;
+	}
 	if (link->opening != NULL && !link->opening->started) {
 		struct opening *opening = link->opening;
 		size_t part = read_request(link, data, len);
@@ -434,8 +488,8 @@ void link_data(struct link *link, const uint8_t *data, size_t len)
 
 void link_fin(struct link *link)
 {
-	if (link->opening != NULL && !link->opening->started)
-		link_reset(link); /* ended within its request */
+	if ((link->opening != NULL && !link->opening->started) || link->answer != NULL)
+		link_reset(link); /* ended within its request or reply */
 	else
 		engine_task(link->tunnel->engine, &link->task);
 }

@@ -11,7 +11,9 @@
 
 #include "loop.h"
 #include "mux.h"
+#include "socks5.h"
 
+struct answer;
 struct opening;
 struct tunnel;
 
@@ -24,6 +26,7 @@ struct link {
 	struct mux_stream *stream;
 	struct opening *opening; /* agent: until the request has been carried out */
 	struct chain inbox;
+	struct answer *answer; /* laptop, of link_open_connect(): until the reply has come */
 	bool readable, writable, hangup, broken;
 	bool read_done;	 /* end of file seen and FIN sent */
 	bool write_done; /* the peer's FIN passed on */
@@ -34,8 +37,9 @@ struct link {
 int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const uint8_t *head,
 	      size_t len);
 
-/* Laptop: the same for a named service of the agent; -EINVAL: not 1 to 255 bytes. */
-int link_open_service(struct tunnel *tunnel, int fd, const char *name);
+/* Laptop: a connect whose program knows nothing of SOCKS: the reply is taken out of the bytes, and
+ * one that is no success resets the program's connection.  Takes `fd`; as link_open(). */
+int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to);
 
 /* Events of the stream. */
 void link_accept(struct tunnel *tunnel, struct mux_stream *stream);

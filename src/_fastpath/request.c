@@ -23,7 +23,7 @@ static void finish(struct request_job *job, uint8_t code, const struct socks5_ad
 	job->done(job, code, addr, fd);
 }
 
-static void addr_from(struct socks5_addr *out, const union address *in)
+void addr_from(struct socks5_addr *out, const union address *in)
 {
 	memset(out, 0, sizeof *out);
 	if (in->any.sa_family == AF_INET) {

@@ -26,6 +26,9 @@ struct request_job {
 	int n_addresses, next_address, error;
 };
 
+/* The address of a socket as SOCKS has it. */
+void addr_from(struct socks5_addr *out, const union address *in);
+
 void request_start(struct request_job *job);
 /* No done() afterwards.  Harmless when it is over or was never started. */
 void request_cancel(struct request_job *job);

@@ -8,6 +8,7 @@
 
 #include "link.h"
 #include "pair.h"
+#include "redirect.h"
 #include "tunnel.h"
 
 enum { ACCEPTS_A_TURN = 64 };
@@ -273,7 +274,10 @@ static void server_accept(struct server *server)
 		int fd = socket_accept(server->item.fd);
 
 		if (fd >= 0) {
-			client_open(server, fd);
+			if (server->transparent)
+				redirect_open(server, fd);
+			else
+				client_open(server, fd);
 			continue;
 		}
 		if (fd == -EINTR || fd == -ECONNABORTED)

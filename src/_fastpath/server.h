@@ -1,4 +1,5 @@
 /* A SOCKS5 server on a listening socket: through a tunnel, or dialling by itself.
+ * A transparent one has no SOCKS; see redirect.h.
  *
  * Called by: engine.pyx (open, close), loop.c (clean-up, retry).
  * Owns: the listening socket, and its clients until their request is complete.
@@ -22,6 +23,7 @@ struct server {
 	struct tunnel *tunnel; /* NULL: dial here */
 	struct poll_item item;
 	uint64_t number;
+	bool transparent; /* no SOCKS: where a program meant to go is the request */
 	bool with_password;
 	uint8_t user_len, pass_len, user[255], pass[255];
 };

@@ -8,13 +8,14 @@ Called by: agent/, tunnel/, method/, and programs that import it.
 Owns: nothing; an Engine owns what is handed to it until its close().
 Never: payload bytes; all of them stay in the engine's thread."""
 
-from _fastpath.engine import Engine, Relay, SocksServer, Tunnel
+from _fastpath.engine import Engine, RedirectServer, Relay, SocksServer, Tunnel
 from _fastpath.events import CarrierLost, Event, ServiceOpened, TunnelBroken
 
 __all__ = [
     "CarrierLost",
     "Engine",
     "Event",
+    "RedirectServer",
     "Relay",
     "ServiceOpened",
     "SocksServer",

@@ -1,0 +1,18 @@
+/* Connections that a firewall rule turned towards us, carried on to where the program meant to go.
+ *
+ * Called by: server.c, for a server that is `transparent`.
+ * Owns: nothing; the link owns the socket from then on.
+ * Never: talks SOCKS to the program; carries a connection that was made to the listener itself,
+ * which would come back for ever.
+ *
+ * The kernel has completed the handshake already, so a refusal can only come later: it is a reset,
+ * as soon as the pod knows. */
+#ifndef TELEPRESENCE_REDIRECT_H
+#define TELEPRESENCE_REDIRECT_H
+
+struct server;
+
+/* Takes `fd`, which has just been accepted. */
+void redirect_open(struct server *server, int fd);
+
+#endif
