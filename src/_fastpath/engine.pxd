@@ -26,6 +26,7 @@ cdef extern from "loop.h" nogil:
         uint64_t streams_opened, streams_accepted, streams_reset
         uint64_t tunnel_bytes_in, tunnel_bytes_out
         uint64_t relays, dials_failed, lookups, clients
+        uint64_t associations, datagrams, datagrams_dropped
 
     struct pool:
         size_t n_free, n_used

@@ -15,80 +15,64 @@ enum {
 	VECTORS = 8,
 };
 
-/* The agent's side of a stream whose request is being read or carried out. */
-struct opening {
+/* The agent's side of a stream whose request is being carried out. */
+struct dialling {
 	struct grave grave; /* first */
 	struct request_job job;
 	struct link *link;
-	bool started;
-	size_t len;
-	uint8_t head[SOCKS5_REQUEST_MAX];
 };
 
-/* The laptop's side of a stream whose reply is not the program's to read. */
+/* The beginning of a stream of ours whose reply is not the program's to read. */
 struct answer {
 	struct grave grave; /* first */
 	size_t len;
 	uint8_t head[SOCKS5_REPLY_MAX];
 };
 
-static void link_run(struct task *task);
-static void link_ready(struct poll_item *item, unsigned events);
+struct link {
+	struct end end; /* first */
+	struct poll_item item;
+	struct dialling *dialling; /* agent: until the request has been carried out */
+	struct answer *answer;	   /* of link_open_connect(): until the reply has come */
+	struct chain inbox;
+	bool readable, writable, hangup, broken;
+	bool read_done;	 /* end of file seen and FIN sent */
+	bool write_done; /* the peer's FIN passed on */
+};
 
-static struct link *link_new(struct tunnel *tunnel, struct mux_stream *stream)
+static void dialling_end(struct link *link)
 {
-	struct link *link = calloc(1, sizeof *link);
-
-	if (link == NULL)
-		return NULL;
-	link->tunnel = tunnel;
-	link->stream = stream;
-	link->task.run = link_run;
-	link->item = (struct poll_item){-1, link_ready};
-	list_init(&link->task.node);
-	list_init(&link->waiting);
-	list_append(&tunnel->links, &link->node);
-	return link;
-}
-
-static void opening_end(struct link *link)
-{
-	if (link->opening == NULL)
+	if (link->dialling == NULL)
 		return;
-	request_cancel(&link->opening->job);
-	engine_bury(link->tunnel->engine, &link->opening->grave);
-	link->opening = NULL;
+	request_cancel(&link->dialling->job);
+	engine_bury(link->end.tunnel->engine, &link->dialling->grave);
+	link->dialling = NULL;
 }
 
 static void answer_end(struct link *link)
 {
 	if (link->answer != NULL)
-		engine_bury(link->tunnel->engine, &link->answer->grave);
+		engine_bury(link->end.tunnel->engine, &link->answer->grave);
 	link->answer = NULL;
 }
 
-static void link_free(struct link *link)
+/* What is left is the end, and the socket. */
+static void link_clear(struct link *link)
 {
-	struct engine *engine = link->tunnel->engine;
-
-	opening_end(link);
+	dialling_end(link);
 	answer_end(link);
-	list_remove(&link->node);
-	list_remove(&link->waiting);
-	list_remove(&link->task.node);
-	chain_clear(&link->inbox, &engine->pool);
-	mux_release(&link->tunnel->mux, link->stream);
+	chain_clear(&link->inbox, &link->end.tunnel->engine->pool);
 	link->item.fd = -1;
-	engine_bury(engine, &link->grave);
 }
 
-void link_reset(struct link *link)
+static void link_reset(struct end *end)
 {
-	mux_reset(&link->tunnel->mux, link->stream);
-	link->tunnel->engine->counters.streams_reset++;
+	struct link *link = (struct link *)end;
+
 	if (link->item.fd != -1)
 		socket_reset(link->item.fd);
-	link_free(link);
+	link_clear(link);
+	end_reset(end);
 }
 
 /* Both directions have ended in order. */
@@ -98,13 +82,9 @@ static bool link_finish(struct link *link)
 		return false;
 	if (link->item.fd != -1)
 		close(link->item.fd);
-	link_free(link);
+	link_clear(link);
+	end_free(&link->end);
 	return true;
-}
-
-static void consumed(struct link *link, size_t len)
-{
-	mux_consumed(&link->tunnel->mux, link->stream, (uint32_t)len, link->tunnel->engine->now_us);
 }
 
 /* Send queued bytes to the socket; false: the link is gone. */
@@ -125,13 +105,13 @@ static bool link_flush(struct link *link)
 			break;
 		}
 		if (n == -1) {
-			link_reset(link);
+			link_reset(&link->end);
 			return false;
 		}
-		chain_drop(&link->inbox, &link->tunnel->engine->pool, (size_t)n);
-		consumed(link, (size_t)n);
+		chain_drop(&link->inbox, &link->end.tunnel->engine->pool, (size_t)n);
+		end_consumed(&link->end, (size_t)n);
 	}
-	if (link->inbox.length == 0 && link->stream->fin_received && !link->write_done) {
+	if (link->inbox.length == 0 && link->end.stream->fin_received && !link->write_done) {
 		link->write_done = true;
 		(void)shutdown(link->item.fd, SHUT_WR);
 	}
@@ -141,21 +121,21 @@ static bool link_flush(struct link *link)
 /* One read from the socket into a frame.  Returns 1: go on, 0: stop for now, -1: the link is gone. */
 static int link_read(struct link *link)
 {
-	struct tunnel *tunnel = link->tunnel;
+	struct tunnel *tunnel = link->end.tunnel;
 	size_t room;
 	uint8_t *to = outbox_reserve(&tunnel->out, &tunnel->engine->pool, FRAME_HEADER + READ_MIN, &room);
 	ssize_t n;
 
 	if (to == NULL) {
-		link_reset(link);
+		link_reset(&link->end);
 		return -1;
 	}
 	room -= FRAME_HEADER;
-	if (room > link->stream->send_window)
-		room = link->stream->send_window;
+	if (room > link->end.stream->send_window)
+		room = link->end.stream->send_window;
 	n = recv(link->item.fd, to + FRAME_HEADER, room, MSG_DONTWAIT);
 	if (n > 0) {
-		mux_data(link->stream, to, (uint32_t)n);
+		mux_data(link->end.stream, to, (uint32_t)n);
 		outbox_commit(&tunnel->out, FRAME_HEADER + (size_t)n);
 		/* A short read has emptied the socket (epoll(7), Q&A 9), unless an end is waiting
 		 * behind it for which no further edge will come. */
@@ -169,29 +149,29 @@ static int link_read(struct link *link)
 	if (n == -1 && errno == EAGAIN)
 		return 0;
 	if (n == -1) {
-		link_reset(link);
+		link_reset(&link->end);
 		return -1;
 	}
 	link->read_done = true;
-	mux_fin(&tunnel->mux, link->stream);
+	mux_fin(&tunnel->mux, link->end.stream);
 	return 0;
 }
 
 static void link_run(struct task *task)
 {
-	struct link *link = list_entry(task, struct link, task);
-	struct tunnel *tunnel = link->tunnel;
+	struct link *link = list_entry(task, struct link, end.task);
+	struct tunnel *tunnel = link->end.tunnel;
 
 	if (link->item.fd == -1 || !link_flush(link))
 		return;
 	for (int i = 0; i < READS_A_TURN && link->readable && !link->read_done; i++) {
 		int rc;
 
-		if (link->stream->send_window == 0)
+		if (link->end.stream->send_window == 0)
 			return; /* credit brings it back */
 		if (tunnel_full(tunnel)) {
-			if (list_empty(&link->waiting))
-				list_append(&tunnel->waiting, &link->waiting);
+			if (list_empty(&link->end.waiting))
+				list_append(&tunnel->waiting, &link->end.waiting);
 			return;
 		}
 		rc = link_read(link);
@@ -203,7 +183,7 @@ static void link_run(struct task *task)
 	if (link_finish(link))
 		return;
 	if (link->broken && link->read_done) {
-		link_reset(link); /* nobody is left to take what the peer still sends */
+		link_reset(&link->end); /* nobody is left to take what the peer still sends */
 		return;
 	}
 	if (link->readable && !link->read_done)
@@ -218,53 +198,105 @@ static void link_ready(struct poll_item *item, unsigned events)
 	link->writable |= (events & POLL_WRITE) != 0;
 	link->hangup |= (events & POLL_HANGUP) != 0;
 	link->broken |= (events & POLL_BROKEN) != 0;
-	engine_task(link->tunnel->engine, &link->task);
+	engine_task(link->end.tunnel->engine, &link->end.task);
 }
 
-/* Queue bytes of our own making, which fit the window of a young stream. */
-static int link_send(struct link *link, const uint8_t *data, size_t len)
+/* Take the reply from the front; returns how many bytes are the program's, or -1: the link is gone. */
+static ssize_t take_answer(struct link *link, const uint8_t *data, size_t len)
 {
-	struct tunnel *tunnel = link->tunnel;
-	size_t room;
-	uint8_t *to;
+	struct answer *answer = link->answer;
+	size_t before = answer->len;
+	size_t part = sizeof answer->head - before;
+	struct socks5_answer said;
+	ssize_t eaten;
 
-	if (len > link->stream->send_window)
-		return -ENOBUFS;
-	to = outbox_reserve(&tunnel->out, &tunnel->engine->pool, FRAME_HEADER + len, &room);
-	if (to == NULL)
-		return -ENOMEM;
-	mux_data(link->stream, to, (uint32_t)len);
-	memcpy(to + FRAME_HEADER, data, len);
-	outbox_commit(&tunnel->out, FRAME_HEADER + len);
-	return 0;
+	if (part > len)
+		part = len;
+	memcpy(answer->head + before, data, part);
+	answer->len += part;
+	eaten = socks5_take_answer(answer->head, answer->len, &said);
+	if (eaten < 0 || (eaten > 0 && said.code != SOCKS5_SUCCEEDED)) {
+		link_reset(&link->end);
+		return -1;
+	}
+	if (eaten > 0) {
+		part = (size_t)eaten - before;
+		answer_end(link);
+	}
+	end_consumed(&link->end, part);
+	return (ssize_t)(len - part);
 }
+
+static void link_data(struct end *end, const uint8_t *data, size_t len)
+{
+	struct link *link = (struct link *)end;
+	struct engine *engine = end->tunnel->engine;
+
+	if (link->answer != NULL) {
+		ssize_t left = take_answer(link, data, len);
+
+		if (left <= 0)
+			return;
+		data += len - (size_t)left;
+		len = (size_t)left;
+	}
+	if (link->writable && link->inbox.length == 0) {
+		ssize_t n = send(link->item.fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n == -1 && errno != EAGAIN && errno != EINTR) {
+			link_reset(end);
+			return;
+		}
+		link->writable = n == (ssize_t)len || (n == -1 && errno == EINTR);
+		if (n > 0) {
+			end_consumed(end, (size_t)n);
+			data += n;
+			len -= (size_t)n;
+		}
+	}
+	if (len == 0)
+		return;
+	if (chain_append(&link->inbox, &engine->pool, data, len) != 0)
+		link_reset(end);
+	else
+		engine_task(engine, &end->task);
+}
+
+static void link_fin(struct end *end)
+{
+	if (((struct link *)end)->answer != NULL)
+		link_reset(end); /* ended within its reply */
+	else
+		engine_task(end->tunnel->engine, &end->task);
+}
+
+static const struct end_kind link_kind = {
+	.size = sizeof(struct link),
+	.data = link_data,
+	.fin = link_fin,
+	.reset = link_reset,
+	.run = link_run,
+};
 
 int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const uint8_t *head,
 	      size_t len)
 {
-	struct mux_stream *stream;
 	struct link *link;
 	int rc;
 
 	if (tunnel->broken)
 		return -EPIPE;
-	stream = mux_open(&tunnel->mux, NULL);
-	if (stream == NULL)
+	link = (struct link *)end_open(tunnel, &link_kind);
+	if (link == NULL)
 		return -ENOMEM;
-	link = link_new(tunnel, stream);
-	if (link == NULL) {
-		mux_release(&tunnel->mux, stream);
-		return -ENOMEM;
-	}
-	stream->owner = link;
-	link->item.fd = fd;
+	link->item = (struct poll_item){fd, link_ready};
 	rc = from != NULL ? poller_replace(tunnel->engine->poller, &link->item)
 			  : poller_add(tunnel->engine->poller, &link->item);
 	if (rc == 0)
-		rc = link_send(link, head, len);
+		rc = end_send(&link->end, head, len);
 	if (rc != 0) {
 		link->item.fd = -1;
-		link_free(link);
+		end_free(&link->end);
 		return rc;
 	}
 	tunnel->engine->counters.streams_opened++;
@@ -283,213 +315,95 @@ int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *t
 	rc = link_open(tunnel, fd, NULL, head, (size_t)len);
 	if (rc != 0)
 		free(answer);
-	else /* the newest link is the last */
-		list_entry(tunnel->links.prev, struct link, node)->answer = answer;
+	else /* the newest end is the last */
+		((struct link *)list_entry(tunnel->ends.prev, struct end, node))->answer = answer;
 	return rc;
-}
-
-/* Take the reply from the front; returns how many bytes are the program's, or -1: the link is gone. */
-static ssize_t take_answer(struct link *link, const uint8_t *data, size_t len)
-{
-	struct answer *answer = link->answer;
-	size_t before = answer->len;
-	size_t part = sizeof answer->head - before;
-	struct socks5_answer said;
-	ssize_t eaten;
-
-	if (part > len)
-		part = len;
-	memcpy(answer->head + before, data, part);
-	answer->len += part;
-	eaten = socks5_take_answer(answer->head, answer->len, &said);
-	if (eaten == 0) {
-		consumed(link, part);
-		return 0;
-	}
-	if (eaten < 0 || said.code != SOCKS5_SUCCEEDED) {
-		link_reset(link);
-		return -1;
-	}
-	part = (size_t)eaten - before;
-	consumed(link, part);
-	answer_end(link);
-	return (ssize_t)(len - part);
-}
-
-/* The reply is the last that is sent; what the peer still sends is dropped by the mux. */
-static void refuse(struct link *link, uint8_t code, const struct socks5_addr *addr)
-{
-	uint8_t reply[SOCKS5_REPLY_MAX];
-	ssize_t len = socks5_make_reply(reply, sizeof reply, code, addr);
-
-	(void)link_send(link, reply, (size_t)len);
-	mux_fin(&link->tunnel->mux, link->stream);
-	link_free(link);
 }
 
 /* `registered`: the poller knows the socket already, for another item. */
 static void established(struct link *link, int fd, bool registered, const struct socks5_addr *addr)
 {
-	uint8_t reply[SOCKS5_REPLY_MAX];
-	ssize_t len = socks5_make_reply(reply, sizeof reply, SOCKS5_SUCCEEDED, addr);
-	int poller = link->tunnel->engine->poller;
+	int poller = link->end.tunnel->engine->poller;
 	int rc;
 
-	opening_end(link);
+	dialling_end(link);
 	link->item.fd = fd;
 	rc = registered ? poller_replace(poller, &link->item) : poller_add(poller, &link->item);
-	if (rc != 0 || link_send(link, reply, (size_t)len) != 0) {
-		link_reset(link);
+	if (rc != 0 || end_reply(&link->end, SOCKS5_SUCCEEDED, addr) != 0) {
+		link_reset(&link->end);
 		return;
 	}
 	link->writable = true;
-	engine_task(link->tunnel->engine, &link->task);
+	engine_task(link->end.tunnel->engine, &link->end.task);
 }
 
 static void request_done(struct request_job *job, uint8_t code, const struct socks5_addr *addr, int fd)
 {
-	struct link *link = list_entry(job, struct opening, job)->link;
+	struct link *link = list_entry(job, struct dialling, job)->link;
 
-	if (fd == -1)
-		refuse(link, code, addr);
-	else
+	if (fd != -1) {
 		established(link, fd, true, addr);
+		return;
+	}
+	link_clear(link);
+	(void)end_reply(&link->end, code, addr);
+	end_fin(&link->end);
 }
 
 /* A service of the agent: the other end of a socket pair goes to Python. */
 static void start_service(struct link *link, const struct socks5_addr *name)
 {
+	struct tunnel *tunnel = link->end.tunnel;
 	struct engine_event *event = NULL;
 	int ends[2] = {-1, -1};
 
 	if (name->atyp == SOCKS5_DOMAIN &&
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0)
-		event = engine_event(link->tunnel->engine, EVENT_SERVICE_OPENED);
+		event = engine_event(tunnel->engine, EVENT_SERVICE_OPENED);
 	if (event == NULL) {
 		if (ends[0] != -1) {
 			close(ends[0]);
 			close(ends[1]);
 		}
-		refuse(link, SOCKS5_GENERAL_FAILURE, NULL);
+		end_refuse(&link->end, SOCKS5_GENERAL_FAILURE);
 		return;
 	}
-	event->tunnel = link->tunnel->number;
+	event->tunnel = tunnel->number;
 	event->fd = ends[1];
 	memcpy(event->name, name->host, name->host_len);
 	established(link, ends[0], false, NULL);
 }
 
-void link_accept(struct tunnel *tunnel, struct mux_stream *stream)
+static int start_request(struct link *link, const struct socks5_request *request)
 {
-	struct link *link = link_new(tunnel, stream);
-	struct opening *opening = link == NULL || !tunnel->agent ? NULL : calloc(1, sizeof *opening);
+	struct dialling *dialling = calloc(1, sizeof *dialling);
 
-	stream->owner = link;
-	if (opening == NULL) {
-		/* No memory, or a laptop that is asked to connect: nothing exposes a port yet. */
+	if (dialling == NULL)
+		return -ENOMEM;
+	dialling->link = link;
+	dialling->job.engine = link->end.tunnel->engine;
+	dialling->job.request = *request;
+	dialling->job.done = request_done;
+	link->dialling = dialling;
+	request_start(&dialling->job);
+	return 0;
+}
+
+struct end *link_serve(struct tunnel *tunnel, struct mux_stream *stream,
+		       const struct socks5_request *request)
+{
+	struct end *end = end_new(tunnel, stream, &link_kind);
+	struct link *link = (struct link *)end;
+
+	if (end == NULL) {
 		mux_reset(&tunnel->mux, stream);
-		if (link != NULL)
-			link_free(link);
-		else
-			mux_release(&tunnel->mux, stream);
-		return;
+		mux_release(&tunnel->mux, stream);
+		return NULL;
 	}
-	opening->link = link;
-	link->opening = opening;
-	tunnel->engine->counters.streams_accepted++;
-}
-
-/* Returns how many of the bytes belong to the request; the link may be gone afterwards. */
-static size_t read_request(struct link *link, const uint8_t *data, size_t len)
-{
-	struct opening *opening = link->opening;
-	size_t before = opening->len;
-	size_t part = sizeof opening->head - before;
-	ssize_t eaten;
-
-	if (part > len)
-		part = len;
-	memcpy(opening->head + before, data, part);
-	opening->len += part;
-	eaten = socks5_take_request(opening->head, opening->len, &opening->job.request);
-	if (eaten == 0) {
-		consumed(link, part);
-		return part;
-	}
-	if (eaten < 0) {
-		refuse(link, socks5_reply_for(opening->head, opening->len), NULL);
-		return len;
-	}
-	part = (size_t)eaten - before;
-	consumed(link, part);
-	opening->started = true;
-	return part;
-}
-
-static void start_request(struct link *link)
-{
-	struct opening *opening = link->opening;
-
-	if (opening->job.request.cmd == SOCKS5_SERVICE) {
-		start_service(link, &opening->job.request.addr);
-		return;
-	}
-	opening->job.engine = link->tunnel->engine;
-	opening->job.done = request_done;
-	request_start(&opening->job);
-}
-
-void link_data(struct link *link, const uint8_t *data, size_t len)
-{
-	struct engine *engine = link->tunnel->engine;
-	bool start = false;
-
-	if (link->answer != NULL) {
-		ssize_t left = take_answer(link, data, len);
-
-		if (left <= 0)
-			return;
-		data += len - (size_t)left;
-		len = (size_t)left;
-	}
-	if (link->opening != NULL && !link->opening->started) {
-		struct opening *opening = link->opening;
-		size_t part = read_request(link, data, len);
-
-		if (link->opening != opening || !opening->started)
-			return;
-		start = true;
-		data += part;
-		len -= part;
-	}
-	if (link->writable && link->inbox.length == 0 && len > 0) {
-		ssize_t n = send(link->item.fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n == -1 && errno != EAGAIN && errno != EINTR) {
-			link_reset(link);
-			return;
-		}
-		link->writable = n == (ssize_t)len || (n == -1 && errno == EINTR);
-		if (n > 0) {
-			consumed(link, (size_t)n);
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	if (len > 0 && chain_append(&link->inbox, &engine->pool, data, len) != 0) {
-		link_reset(link);
-		return;
-	}
-	if (start)
-		start_request(link);
-	else if (len > 0)
-		engine_task(engine, &link->task);
-}
-
-void link_fin(struct link *link)
-{
-	if ((link->opening != NULL && !link->opening->started) || link->answer != NULL)
-		link_reset(link); /* ended within its request or reply */
-	else
-		engine_task(link->tunnel->engine, &link->task);
+	link->item = (struct poll_item){-1, link_ready};
+	if (request->cmd == SOCKS5_SERVICE)
+		start_service(link, &request->addr);
+	else if (start_request(link, request) != 0)
+		end_refuse(end, SOCKS5_GENERAL_FAILURE);
+	return end->stream == NULL ? NULL : end; /* buried, but not freed before the turn ends */
 }

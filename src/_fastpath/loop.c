@@ -16,6 +16,7 @@
 #include "resolver.h"
 #include "server.h"
 #include "tunnel.h"
+#include "udp_inlet.h"
 
 enum {
 	READY_MAX = 128,
@@ -286,8 +287,9 @@ static int thread_start(struct engine *engine)
 
 static void lists_init(struct engine *engine)
 {
-	struct list *lists[] = {&engine->tasks,	  &engine->graves,  &engine->events, &engine->tunnels,
-				&engine->servers, &engine->relays, &engine->clients, &engine->starved};
+	struct list *lists[] = {&engine->tasks,	  &engine->graves, &engine->events,
+				&engine->tunnels, &engine->servers, &engine->relays,
+				&engine->clients, &engine->inlets, &engine->starved};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		list_init(lists[i]);
@@ -335,6 +337,8 @@ void engine_stop(struct engine *engine)
 		server_close(list_entry(engine->servers.next, struct server, node));
 	while (!list_empty(&engine->clients))
 		client_close(list_entry(engine->clients.next, struct client, node));
+	while (!list_empty(&engine->inlets))
+		udp_close(&list_entry(engine->inlets.next, struct udp_inlet, node)->half);
 	while (!list_empty(&engine->tunnels))
 		tunnel_close(list_entry(engine->tunnels.next, struct tunnel, node));
 	while (!list_empty(&engine->relays))
@@ -348,6 +352,7 @@ void engine_stop(struct engine *engine)
 	bury(engine);
 	pipes_clear(engine);
 	pool_clear(&engine->pool);
+	free(engine->udp);
 	close(engine->poller);
 	close(engine->wake.fd);
 	close(engine->event_fd);

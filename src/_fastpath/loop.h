@@ -24,6 +24,7 @@ struct pair;
 struct resolver;
 struct server;
 struct tunnel;
+struct udp_batch;
 
 /* Work that is due in the next turn of the loop. */
 struct task {
@@ -71,6 +72,7 @@ struct counters {
 	_Atomic uint64_t streams_opened, streams_accepted, streams_reset;
 	_Atomic uint64_t tunnel_bytes_in, tunnel_bytes_out;
 	_Atomic uint64_t relays, dials_failed, lookups, clients;
+	_Atomic uint64_t associations, datagrams, datagrams_dropped;
 };
 
 struct engine {
@@ -83,9 +85,10 @@ struct engine {
 	struct pool pool;
 	struct pipes pipes;
 	struct list tasks, graves, events, timers[TIMER_CLASSES];
-	struct list tunnels, servers, relays, clients;
+	struct list tunnels, servers, relays, clients, inlets;
 	struct list starved; /* listeners that met EMFILE */
 	struct resolver *resolver;
+	struct udp_batch *udp; /* NULL: not needed yet */
 	uint64_t now_us; /* monotonic, as of this turn */
 	uint64_t numbers;
 	struct counters counters;

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "link.h"
-#include "request.h"
 #include "server.h"
 
 enum { ORIGINAL_DST = 80 }; /* for both families: linux/netfilter_ipv4.h, ip6_tables.h */
@@ -38,7 +38,7 @@ static bool is_listener(const struct server *server, const struct socks5_addr *a
 	memset(&bound, 0, sizeof bound);
 	if (getsockname(server->item.fd, &bound.any, &len) == -1)
 		return true;
-	addr_from(&own, &bound);
+	address_to_socks(&own, &bound);
 	return own.port == addr->port && own.host_len == addr->host_len &&
 	       memcmp(own.host, addr->host, own.host_len) == 0;
 }
@@ -52,7 +52,7 @@ void redirect_open(struct server *server, int fd)
 		socket_reset(fd);
 		return;
 	}
-	addr_from(&addr, &meant);
+	address_to_socks(&addr, &meant);
 	if (is_listener(server, &addr) || link_open_connect(server->tunnel, fd, &addr) != 0) {
 		socket_reset(fd);
 		return;

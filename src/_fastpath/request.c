@@ -1,10 +1,11 @@
 #include "request.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "nameserver.h"
 
 static void dial_next(struct request_job *job);
 
@@ -23,34 +24,6 @@ static void finish(struct request_job *job, uint8_t code, const struct socks5_ad
 	job->done(job, code, addr, fd);
 }
 
-void addr_from(struct socks5_addr *out, const union address *in)
-{
-	memset(out, 0, sizeof *out);
-	if (in->any.sa_family == AF_INET) {
-		out->atyp = SOCKS5_IPV4;
-		out->host_len = 4;
-		out->port = ntohs(in->v4.sin_port);
-		memcpy(out->host, &in->v4.sin_addr, 4);
-	} else {
-		out->atyp = SOCKS5_IPV6;
-		out->host_len = 16;
-		out->port = ntohs(in->v6.sin6_port);
-		memcpy(out->host, &in->v6.sin6_addr, 16);
-	}
-}
-
-static void addr_to(union address *out, const struct socks5_addr *in)
-{
-	memset(out, 0, sizeof *out);
-	if (in->atyp == SOCKS5_IPV4) {
-		out->v4.sin_family = AF_INET;
-		memcpy(&out->v4.sin_addr, in->host, 4);
-	} else {
-		out->v6.sin6_family = AF_INET6;
-		memcpy(&out->v6.sin6_addr, in->host, 16);
-	}
-}
-
 static void connected(struct request_job *job)
 {
 	union address bound;
@@ -59,7 +32,7 @@ static void connected(struct request_job *job)
 
 	memset(&bound, 0, sizeof bound);
 	(void)getsockname(job->item.fd, &bound.any, &len);
-	addr_from(&addr, &bound);
+	address_to_socks(&addr, &bound);
 	finish(job, SOCKS5_SUCCEEDED, &addr);
 }
 
@@ -98,22 +71,14 @@ static void dial_expired(struct timer *timer)
 
 static int dial(struct request_job *job, union address *addr)
 {
-	uint16_t port = htons(job->request.addr.port);
-	socklen_t len;
 	int rc;
 
-	if (addr->any.sa_family == AF_INET) {
-		addr->v4.sin_port = port;
-		len = sizeof addr->v4;
-	} else {
-		addr->v6.sin6_port = port;
-		len = sizeof addr->v6;
-	}
+	address_set_port(addr, job->request.addr.port);
 	rc = socket_open(addr->any.sa_family);
 	if (rc < 0)
 		return rc;
 	job->item.fd = rc;
-	if (connect(job->item.fd, &addr->any, len) == -1 && errno != EINPROGRESS)
+	if (connect(job->item.fd, &addr->any, address_len(addr)) == -1 && errno != EINPROGRESS)
 		return -errno;
 	return poller_add(job->engine->poller, &job->item);
 }
@@ -152,7 +117,7 @@ static void answer_forward(struct request_job *job, const struct lookup *lookup)
 			best = &lookup->addresses[i];
 			break;
 		}
-	addr_from(&addr, best);
+	address_to_socks(&addr, best);
 	finish(job, SOCKS5_SUCCEEDED, &addr);
 }
 
@@ -170,8 +135,10 @@ static void answer_reverse(struct request_job *job, const struct lookup *lookup)
 	finish(job, SOCKS5_SUCCEEDED, &addr);
 }
 
-void request_resolved(struct request_job *job, const struct lookup *lookup)
+static void resolved(struct lookup *lookup)
 {
+	struct request_job *job = lookup->owner;
+
 	job->lookup = NULL;
 	if (lookup->status != 0 || (!lookup->reverse && lookup->n_addresses == 0)) {
 		finish(job, reply_from_eai(lookup->status), NULL);
@@ -188,25 +155,22 @@ void request_resolved(struct request_job *job, const struct lookup *lookup)
 
 static void look_up(struct request_job *job, bool reverse)
 {
-	struct lookup *lookup = calloc(1, sizeof *lookup);
+	struct lookup *lookup = lookup_new(job, resolved);
 
 	if (lookup == NULL) {
 		finish(job, SOCKS5_GENERAL_FAILURE, NULL);
 		return;
 	}
-	lookup->job = job;
 	lookup->reverse = reverse;
 	if (reverse)
-		addr_to(&lookup->addresses[0], &job->request.addr);
+		address_from_socks(&lookup->addresses[0], &job->request.addr);
 	else
 		memcpy(lookup->name, job->request.addr.host, job->request.addr.host_len);
 	if (resolver_start(job->engine->resolver, lookup) != 0) {
-		free(lookup);
 		finish(job, SOCKS5_GENERAL_FAILURE, NULL);
 		return;
 	}
 	job->lookup = lookup;
-	job->engine->counters.lookups++;
 }
 
 void request_start(struct request_job *job)
@@ -226,7 +190,10 @@ void request_start(struct request_job *job)
 			look_up(job, false);
 			return;
 		}
-		addr_to(&job->addresses[0], addr);
+		if (nameserver_meant(addr))
+			nameserver_find(&job->addresses[0]);
+		else
+			address_from_socks(&job->addresses[0], addr);
 		job->n_addresses = 1;
 		dial_next(job);
 		return;
@@ -252,7 +219,7 @@ void request_cancel(struct request_job *job)
 	if (job->engine == NULL)
 		return;
 	if (job->lookup != NULL)
-		job->lookup->job = NULL;
+		job->lookup->done = NULL;
 	job->lookup = NULL;
 	list_remove(&job->timer.node);
 	if (job->item.fd != -1)

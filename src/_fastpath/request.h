@@ -26,13 +26,8 @@ struct request_job {
 	int n_addresses, next_address, error;
 };
 
-/* The address of a socket as SOCKS has it. */
-void addr_from(struct socks5_addr *out, const union address *in);
-
 void request_start(struct request_job *job);
 /* No done() afterwards.  Harmless when it is over or was never started. */
 void request_cancel(struct request_job *job);
-/* From the resolver: `lookup` is only borrowed. */
-void request_resolved(struct request_job *job, const struct lookup *lookup);
 
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "loop.h"
-#include "request.h"
 
 enum {
 	THREADS_MAX = 32,	/* lookups at once; each waits for a server most of its time */
@@ -135,6 +134,17 @@ static int add_thread(struct resolver *resolver)
 	return -rc;
 }
 
+struct lookup *lookup_new(void *owner, void (*done)(struct lookup *lookup))
+{
+	struct lookup *lookup = calloc(1, sizeof *lookup);
+
+	if (lookup != NULL) {
+		lookup->owner = owner;
+		lookup->done = done;
+	}
+	return lookup;
+}
+
 int resolver_start(struct resolver *resolver, struct lookup *lookup)
 {
 	int rc = 0;
@@ -149,6 +159,10 @@ int resolver_start(struct resolver *resolver, struct lookup *lookup)
 		pthread_cond_signal(&resolver->work);
 	}
 	pthread_mutex_unlock(&resolver->lock);
+	if (rc != 0)
+		free(lookup);
+	else
+		resolver->engine->counters.lookups++;
 	return rc;
 }
 
@@ -165,8 +179,8 @@ void resolver_deliver(struct resolver *resolver)
 		if (node == NULL)
 			return;
 		lookup = list_entry(node, struct lookup, node);
-		if (lookup->job != NULL)
-			request_resolved(lookup->job, lookup);
+		if (lookup->done != NULL)
+			lookup->done(lookup);
 		free(lookup);
 	}
 }

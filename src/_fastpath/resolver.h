@@ -1,6 +1,6 @@
 /* Names and addresses through the system's resolver, in threads beside the loop.
  *
- * Called by: request.c (start, cancel), loop.c (life, delivery).
+ * Called by: request.c, udp_outlet.c (start, cancel), loop.c (life, delivery).
  * Owns: its threads and the lookups.  Never: blocks the loop.
  * In the pod getaddrinfo(3) reads the pod's own resolv.conf and hosts, so search list, ndots and
  * host aliases are those of every other container. */
@@ -8,25 +8,20 @@
 #define TELEPRESENCE_RESOLVER_H
 
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 
+#include "address.h"
 #include "list.h"
 
 enum { ADDRESSES_MAX = 16 };
 
 struct engine;
-struct request_job;
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
 
 struct lookup {
 	struct list node;
-	struct request_job *job; /* NULL: cancelled */
+	/* Called once in the loop, the lookup only borrowed; NULL: cancelled. */
+	void (*done)(struct lookup *lookup);
+	void *owner;
 	bool reverse;
 	char name[NI_MAXHOST]; /* asked, or found when reverse */
 	union address addresses[ADDRESSES_MAX];
@@ -39,10 +34,11 @@ struct resolver;
 struct resolver *resolver_open(struct engine *engine);
 /* Threads that are inside a lookup end by themselves afterwards. */
 void resolver_close(struct resolver *resolver);
-/* Takes the lookup; request_resolved() follows in the loop.  0, or -errno and it is still the
- * caller's. */
+/* A lookup of its own for done(), to be filled and started.  NULL: no memory. */
+struct lookup *lookup_new(void *owner, void (*done)(struct lookup *lookup));
+/* Takes the lookup; done() follows in the loop.  0, or -errno and it is gone. */
 int resolver_start(struct resolver *resolver, struct lookup *lookup);
-/* Hand finished lookups to their jobs; called by the loop. */
+/* Hand finished lookups to their owners; called by the loop. */
 void resolver_deliver(struct resolver *resolver);
 
 #endif

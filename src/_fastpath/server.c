@@ -10,6 +10,9 @@
 #include "pair.h"
 #include "redirect.h"
 #include "tunnel.h"
+#include "udp_inlet.h"
+#include "udp_outlet.h"
+#include "udp_stream.h"
 
 enum { ACCEPTS_A_TURN = 64 };
 
@@ -152,6 +155,28 @@ static int take_password(struct client *client)
 	return 1;
 }
 
+/* Its connection is the association's from now on; the answer names the socket made for it. */
+static void client_associate(struct client *client, struct tunnel *tunnel, uint16_t port)
+{
+	struct udp_half *other = tunnel != NULL ? udp_stream_open(tunnel) : udp_outlet_open(client->engine);
+	struct udp_inlet *inlet = other == NULL ? NULL
+						: udp_inlet_open(client->engine, client->item.fd, port);
+	struct socks5_addr bound;
+
+	if (inlet == NULL) {
+		if (other != NULL)
+			other->close(other);
+		client_refuse(client, SOCKS5_GENERAL_FAILURE);
+		return;
+	}
+	udp_join(&inlet->half, other);
+	address_to_socks(&bound, &inlet->bound);
+	client_answer(client, SOCKS5_SUCCEEDED, &bound);
+	if (!client_flush(client))
+		udp_close(&inlet->half);
+	client_free(client);
+}
+
 /* Returns -2 when the client has become something else. */
 static int take_request(struct client *client)
 {
@@ -163,6 +188,10 @@ static int take_request(struct client *client)
 		return 0;
 	if (n < 0) {
 		client_refuse(client, socks5_reply_for(client->buf, client->len));
+		return -2;
+	}
+	if (request.cmd == SOCKS5_UDP_ASSOCIATE) {
+		client_associate(client, tunnel, request.addr.port);
 		return -2;
 	}
 	if (request.cmd != SOCKS5_CONNECT && request.cmd != SOCKS5_RESOLVE &&

@@ -3,7 +3,7 @@
  *
  * Called by: engine.pyx (open, close), loop.c (clean-up, retry).
  * Owns: the listening socket, and its clients until their request is complete.
- * Never: resolves or connects; that is the agent's part, or request.c's.
+ * Never: resolves or connects; that is the agent's part, or that of request.c and udp_outlet.c.
  *
  * Sources: RFC 1928, RFC 1929.  A client may send greeting, password, request and first data in
  * one piece: each message is taken from the front of what has come. */

@@ -201,6 +201,26 @@ ssize_t socks5_take_userpass_status(const uint8_t *buf, size_t len, uint8_t *sta
 	return take_pair(buf, len, USERPASS_VERSION, status);
 }
 
+/* RSV, RSV, FRAG, address: a message whose first two bytes mean nothing. */
+ssize_t socks5_take_datagram(const uint8_t *buf, size_t len, struct socks5_addr *out)
+{
+	ssize_t eaten;
+
+	if (len < 4 || buf[2] != 0)
+		return -EPROTO;
+	eaten = take_addr(buf + 3, len - 3, out);
+	return eaten > 0 ? eaten + 3 : -EPROTO;
+}
+
+ssize_t socks5_make_datagram(uint8_t *buf, size_t room, const struct socks5_addr *addr)
+{
+	ssize_t len = make_message(buf, room, 0, addr);
+
+	if (len > 0)
+		buf[0] = 0;
+	return len;
+}
+
 static const struct {
 	int error;
 	uint8_t reply;

@@ -51,6 +51,7 @@ enum {
 	SOCKS5_USERPASS_MAX = 3 + 255 + 255,
 	SOCKS5_REQUEST_MAX = 4 + 1 + 255 + 2,
 	SOCKS5_REPLY_MAX = SOCKS5_REQUEST_MAX,
+	SOCKS5_DATAGRAM_HEAD_MAX = SOCKS5_REQUEST_MAX,
 };
 
 /* An address as RFC 1928 section 5 carries it.  `host` holds `host_len` bytes: 4, 16 in network
@@ -101,6 +102,11 @@ ssize_t socks5_make_request(uint8_t *buf, size_t room, uint8_t cmd, const struct
 ssize_t socks5_take_method(const uint8_t *buf, size_t len, uint8_t *method);
 ssize_t socks5_take_userpass_status(const uint8_t *buf, size_t len, uint8_t *status);
 ssize_t socks5_take_answer(const uint8_t *buf, size_t len, struct socks5_answer *out);
+
+/* The header before a datagram's payload, RFC 1928 section 7, for both sides.  A datagram is whole, so
+ * take returns the header's length or -EPROTO: cut off, no such header, or a fragment. */
+ssize_t socks5_take_datagram(const uint8_t *buf, size_t len, struct socks5_addr *out);
+ssize_t socks5_make_datagram(uint8_t *buf, size_t room, const struct socks5_addr *addr);
 
 /* errno of a failed connect <-> reply code, as the two ends of the tunnel agree on them. */
 uint8_t socks5_reply_from_errno(int error);

@@ -8,7 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "link.h"
+#include "end.h"
+#include "opening.h"
 #include "server.h"
 
 enum {
@@ -54,10 +55,13 @@ static void carrier_lost(struct tunnel *tunnel, int error)
 	event->error = error;
 }
 
-static void reset_links(struct tunnel *tunnel)
+static void reset_ends(struct tunnel *tunnel)
 {
-	while (!list_empty(&tunnel->links))
-		link_reset(list_entry(tunnel->links.next, struct link, node));
+	while (!list_empty(&tunnel->ends)) {
+		struct end *end = list_entry(tunnel->ends.next, struct end, node);
+
+		end->kind->reset(end);
+	}
 }
 
 /* The peer broke the protocol, or there is no memory: nothing of the session can be trusted. */
@@ -67,7 +71,7 @@ static void tunnel_break(struct tunnel *tunnel, int error)
 
 	tunnel->broken = true;
 	carrier_drop(tunnel);
-	reset_links(tunnel);
+	reset_ends(tunnel);
 	event = engine_event(tunnel->engine, EVENT_TUNNEL_BROKEN);
 	if (event == NULL)
 		return;
@@ -90,24 +94,24 @@ static void pong(struct tunnel *tunnel, uint64_t value)
 
 static int dispatch(struct tunnel *tunnel, const struct mux_event *event)
 {
-	struct link *link = event->stream == NULL ? NULL : event->stream->owner;
+	struct end *end = event->stream == NULL ? NULL : event->stream->owner;
 
 	switch (event->kind) {
 	case MUX_OPENED:
-		link_accept(tunnel, event->stream);
+		opening_accept(tunnel, event->stream);
 		return 0;
 	case MUX_DATA:
 		tunnel->engine->counters.tunnel_bytes_in += event->len;
-		link_data(link, event->data, event->len);
+		end->kind->data(end, event->data, event->len);
 		return 0;
 	case MUX_CREDIT:
-		engine_task(tunnel->engine, &link->task);
+		engine_task(tunnel->engine, &end->task);
 		return 0;
 	case MUX_FIN:
-		link_fin(link);
+		end->kind->fin(end);
 		return 0;
 	case MUX_RESET:
-		link_reset(link);
+		end->kind->reset(end);
 		return 0;
 	case MUX_PONG:
 		pong(tunnel, event->value);
@@ -228,7 +232,7 @@ static void wake_waiting(struct tunnel *tunnel)
 	if (tunnel_full(tunnel))
 		return;
 	while ((node = list_shift(&tunnel->waiting)) != NULL)
-		engine_task(tunnel->engine, &list_entry(node, struct link, waiting)->task);
+		engine_task(tunnel->engine, &list_entry(node, struct end, waiting)->task);
 }
 
 static void acknowledge(struct tunnel *tunnel)
@@ -302,7 +306,7 @@ struct tunnel *tunnel_open(struct engine *engine, bool agent)
 	tunnel->task.run = carrier_run;
 	tunnel->ack_due_us = UINT64_MAX;
 	list_init(&tunnel->task.node);
-	list_init(&tunnel->links);
+	list_init(&tunnel->ends);
 	list_init(&tunnel->waiting);
 	mux_init(&tunnel->mux, !agent, tunnel_emit, tunnel);
 	list_append(&engine->tunnels, &tunnel->node);
@@ -325,7 +329,7 @@ static void close_servers(struct tunnel *tunnel)
 void tunnel_close(struct tunnel *tunnel)
 {
 	close_servers(tunnel);
-	reset_links(tunnel);
+	reset_ends(tunnel);
 	if (tunnel->carrier.fd != -1 && !tunnel->broken) {
 		mux_goaway(&tunnel->mux, 0);
 		carrier_flush(tunnel);

@@ -1,7 +1,7 @@
 /* The resumable session: a mux whose bytes outlive the connection that carries them.
  *
- * Called by: engine.pyx (open, attach, detach, close), loop.c (turns), link.c (sending).
- * Owns: the carrier's descriptor while attached, the mux, the replay buffer, its links.
+ * Called by: engine.pyx (open, attach, detach, close), loop.c (turns), the ends (sending).
+ * Owns: the carrier's descriptor while attached, the mux, the replay buffer, its ends.
  * Never: makes or authenticates a carrier; whoever attaches one has done the HELLO.
  *
  * Each side counts the bytes of the session in both directions.  After a carrier is lost the two
@@ -36,7 +36,7 @@ struct tunnel {
 	int64_t owed; /* bytes received since the last acknowledgement, without the peer's own */
 	uint64_t ack_due_us, ping_due_us, pinged_us, heard_us;
 	uint32_t ping;
-	struct list links, waiting;
+	struct list ends, waiting;
 	uint8_t *input; /* CARRIER_READ bytes */
 };
 
@@ -53,7 +53,7 @@ int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received, const u
 /* Close the carrier, if any; returns the bytes received, for the HELLO of the next one. */
 uint64_t tunnel_detach(struct tunnel *tunnel);
 
-/* For links: no more data may be queued now. */
+/* For ends: no more data may be queued now. */
 bool tunnel_full(const struct tunnel *tunnel);
 /* For the engine: end of a turn, and when the next one is due at the latest. */
 void tunnel_turn(struct tunnel *tunnel);

@@ -76,6 +76,20 @@ def make_message(code: int, address: Address) -> bytes:
     return bytes([5, code, 0, address.atyp]) + length + address.host + port
 
 
+def take_datagram(data: bytes) -> Taken:
+    """(eaten, Address); a datagram is whole, so there is no more to come."""
+    if len(data) < 4 or data[2] != 0:
+        raise RefusedError
+    taken = take_message(b"\5\0\0" + data[3:])
+    if taken is None:
+        raise RefusedError
+    return taken[0], taken[1][1]  # type: ignore[index]
+
+
+def make_datagram(address: Address) -> bytes:
+    return b"\0" + make_message(0, address)[1:]
+
+
 def take_replies(data: bytes, *, with_password: bool) -> Taken:
     """What a client of one method gets for greeting, password and request: (eaten, Address).
 

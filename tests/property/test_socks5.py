@@ -83,6 +83,12 @@ def c_answer(data: bytes) -> Outcome:
     return (n, (out.code, address_of(out.addr))) if n > 0 else said(n)
 
 
+def c_datagram(data: bytes) -> Outcome:
+    out = ffi.new("struct socks5_addr *")
+    n = lib.socks5_take_datagram(exactly(data), len(data), out)
+    return (n, address_of(out)) if n > 0 else said(n)
+
+
 def said(n: int) -> Outcome:
     return None if n == 0 else errno.errorcode[-n]
 
@@ -99,6 +105,7 @@ PAIRS = [
     (c_userpass, oracle.take_userpass),
     (c_request, oracle.take_message),
     (c_answer, oracle.take_message),
+    (c_datagram, oracle.take_datagram),
 ]
 
 
@@ -149,6 +156,22 @@ def test_what_c_makes_the_oracle_takes(code: int, address: oracle.Address) -> No
         buf = ffi.new("uint8_t[]", len(message))
         assert make(buf, len(message), code, to_c(address)) == len(message)
         assert bytes(ffi.buffer(buf)) == message
+
+
+@given(addresses, st.binary(min_size=2, max_size=2), octets, short)
+def test_datagrams_are_whole_and_no_fragments(
+    address: oracle.Address, reserved: bytes, fragment: int, payload: bytes
+) -> None:
+    header = oracle.make_datagram(address)
+    for end in range(len(header)):
+        assert c_datagram(header[:end]) == "EPROTO"
+        assert lib.socks5_make_datagram(ffi.NULL, end, to_c(address)) == -errno.ENOBUFS
+    buf = ffi.new("uint8_t[]", len(header))
+    assert lib.socks5_make_datagram(buf, len(header), to_c(address)) == len(header)
+    assert bytes(ffi.buffer(buf)) == header
+    assert c_datagram(reserved + header[2:] + payload) == (len(header), address)
+    fragmented = reserved + bytes([fragment]) + header[3:] + payload
+    assert c_datagram(fragmented) == ((len(header), address) if fragment == 0 else "EPROTO")
 
 
 @given(short, short)

@@ -13,7 +13,6 @@ from wires import (
     RESOLVE,
     RESOLVE_PTR,
     SERVICE,
-    UDP,
     Ends,
     Server,
     echo,
@@ -76,7 +75,7 @@ def test_every_split_of_the_handshake(port: int, echo_server: Server) -> None:
             assert read_exactly(sock, 5) == b"early"
 
 
-@pytest.mark.parametrize("cmd", [BIND, UDP, LISTEN, SERVICE, 0, 0x42])
+@pytest.mark.parametrize("cmd", [BIND, LISTEN, SERVICE, 0, 0x42])
 def test_commands_that_are_not_served_are_named_so(port: int, cmd: int) -> None:
     with open_socks(port, request(cmd, "127.0.0.1", 1)) as sock:
         assert read_reply(sock)[0] == 7

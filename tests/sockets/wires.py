@@ -75,9 +75,11 @@ def read_reply(sock: socket.socket) -> tuple[int, str, int]:
 class Server:
     """A TCP server that gives each connection to `handle` in a thread of its own."""
 
-    def __init__(self, handle: Callable[[socket.socket], None], host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, handle: Callable[[socket.socket], None], host: str = "127.0.0.1", port: int = 0
+    ) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._door = socket.create_server((host, 0), family=family, backlog=512)
+        self._door = socket.create_server((host, port), family=family, backlog=512)
         self.host = host
         self.port = self._door.getsockname()[1]
         self._handle = handle
@@ -154,8 +156,8 @@ class Ends:
         self.agent.close()
 
 
-def open_socks(port: int, message: bytes) -> socket.socket:
-    sock = socket.create_connection(("127.0.0.1", port), DEADLINE_S)
+def open_socks(port: int, message: bytes, host: str = "127.0.0.1") -> socket.socket:
+    sock = socket.create_connection((host, port), DEADLINE_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(b"\5\1\0" + message)
     assert read_exactly(sock, 2) == b"\5\0"
