@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BUILT := build/.built
 PACKAGED := build/.packages
 NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd) preload/*.c preload/*.h) \
-	preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
+	$(wildcard supervisor/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup demo test check python-check c-check bench clean

@@ -13,6 +13,7 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).parent
 ENGINE = "src/_fastpath"
 SHIM = "libtelepresence-preload.so"
+SUPERVISOR = "telepresence-supervisor"
 
 # Strict warnings are the CMake build's part: Cython's output does not meet them.
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-fvisibility=hidden", "-pthread"]
@@ -26,7 +27,7 @@ EVERY_C = sorted(path.name for path in (HERE / ENGINE).glob("*.c"))
 
 
 class BuildExt(build_ext):
-    """The extensions, and beside them the shim, where the package looks for it."""
+    """The extensions, and the shim and the supervisor, where the package looks for them."""
 
     def run(self) -> None:
         super().run()
@@ -35,8 +36,12 @@ class BuildExt(build_ext):
         build = HERE / "build" / "cmake"
         configure = ["cmake", "-S", HERE, "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
         subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["cmake", "--build", build, "--target", "telepresence-preload"], check=True)
-        shutil.copy2(build / "preload" / SHIM, package / SHIM)
+        targets = ["telepresence-preload", SUPERVISOR]
+        subprocess.run(["cmake", "--build", build, "--target", *targets], check=True)
+        for built in (build / "preload" / SHIM, build / "supervisor" / SUPERVISOR):
+            # Not over it: the old one may be running (execve(2), ETXTBSY).
+            (package / built.name).unlink(missing_ok=True)
+            shutil.copy2(built, package / built.name)
 
 
 engine = Extension(

@@ -5,6 +5,8 @@ Owns: every refusal that can be known beforehand.
 Never: touches the machine, the cluster, a clock or chance (session and secret are handed in).
 """
 
+from pathlib import Path
+
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError
 from telepresence.values import Facts, Options, Plan, Right
@@ -57,6 +59,44 @@ def _program(options: Options, facts: Facts) -> str:
     return facts.program
 
 
+# Telepresence 1's advice, docs/inject-tcp.md.
+_WAYS_AROUND = (
+    "use another method (--method vpn-tcp), or link it dynamically; Go: build with gccgo, "
+    "or set GODEBUG=netdns=cgo for its names alone"
+)
+
+
+def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, tuple[str, ...]]:
+    """Shim, supervisor, and what the user should know about the choice.
+
+    auto takes both: the shim is quicker, and what reaches the kernel in spite of it is the
+    supervisor's.  No program is told apart beforehand, as a shell may start any other."""
+    program = (options.command or (facts.shell,))[0]
+    if options.inject != "seccomp" and not facts.shim_exists:
+        raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
+    if options.inject == "seccomp" and facts.no_supervisor:
+        raise MethodError(
+            f"--inject=seccomp: {facts.no_supervisor}", hint="--inject=preload does without"
+        )
+    if options.inject == "seccomp":
+        return None, facts.supervisor, ()
+    if options.inject == "auto" and not facts.no_supervisor:
+        return facts.shim, facts.supervisor, ()
+    why = "--inject=preload" if options.inject == "preload" else facts.no_supervisor
+    if facts.program_closed:
+        raise MethodError(
+            f"{program} is {facts.program_closed}, which a preloaded library cannot enter ({why})",
+            hint=_WAYS_AROUND,
+        )
+    if options.inject == "preload":
+        return facts.shim, None, ()
+    note = (
+        f"{why}: static, Go and setuid programs that {program} starts would use this machine's own "
+        "network, not the pod's"
+    )
+    return facts.shim, None, (note,)
+
+
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
     program = _program(options, facts)
@@ -65,8 +105,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
             "found neither kubectl nor oc in your $PATH",
             hint="install the one that your cluster's documentation names",
         )
-    if not facts.shim_exists:
-        raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
+    shim, supervisor, notes = _engines(options, facts)
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
@@ -77,7 +116,9 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         session=session,
         secret=secret,
         method=options.method,
-        shim=facts.shim,
+        shim=shim,
+        supervisor=supervisor,
+        notes=notes,
         program=program,
         argv=options.command or (program,),
         is_shell=not options.command,

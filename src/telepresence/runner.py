@@ -42,7 +42,10 @@ class Child:
         launch = self._launch
         try:
             self._process = subprocess.Popen(
-                launch.argv, executable=launch.program, env=launch.environ
+                launch.argv,
+                executable=launch.program,
+                env=launch.environ,
+                pass_fds=launch.pass_fds,
             )
         except OSError as exc:
             raise TelepresenceError(

@@ -84,12 +84,12 @@ async def _plan(options: Options, console: Console) -> AsyncIterator["tuple[Api,
     try:
         facts = await observe.observe(options, connection, RIGHTS, SHIMS[options.method])
         console.stage("cluster asked")
-        yield (
-            connection,
-            make_plan(
-                options, facts, session=secrets.token_bytes(16), secret=secrets.token_bytes(32)
-            ),
+        plan = make_plan(
+            options, facts, session=secrets.token_bytes(16), secret=secrets.token_bytes(32)
         )
+        for note in plan.notes:
+            console.say(note)
+        yield connection, plan
     finally:
         await connection.close()
 

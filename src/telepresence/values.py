@@ -17,6 +17,7 @@ class Options:
     """The command line, checked for form alone."""
 
     method: str
+    inject: str  # auto, preload or seccomp
     new_deployment: str | None  # None: a random name
     command: tuple[str, ...]  # empty: the user's shell
     context: str | None
@@ -50,6 +51,9 @@ class Facts:
     shell: str
     shim: Path
     shim_exists: bool
+    supervisor: Path
+    no_supervisor: str = ""  # why the seccomp engine cannot work here; "" when it can
+    program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
 
 
@@ -65,7 +69,9 @@ class Plan:
     session: bytes
     secret: bytes = field(repr=False)
     method: str
-    shim: Path
+    shim: Path | None  # None: nothing is preloaded
+    supervisor: Path | None = None  # None: no system call is answered for the program
+    notes: tuple[str, ...] = ()  # what the user should hear before the start
     program: str  # path
     argv: tuple[str, ...]
     is_shell: bool
@@ -96,6 +102,7 @@ class Launch:
     program: str
     argv: tuple[str, ...]
     environ: dict[bytes, bytes] = field(repr=False)
+    pass_fds: tuple[int, ...] = ()  # open in the process, by the same numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,9 @@ def names(paths: list[Path]) -> list[str]:
     return [str(path.relative_to(TOP)) for path in paths]
 
 
-SOURCES = tracked("src/*", "preload/*", "sandbox/*", "bench/*", "tests/*", "pod-image/*", "setup*")
+SOURCES = tracked(
+    "src/*", "preload/*", "supervisor/*", "sandbox/*", "bench/*", "tests/*", "pod-image/*", "setup*"
+)
 PYTHON = [path for path in SOURCES if path.suffix == ".py"]
 SIZED = [path for path in SOURCES if path.suffix in LINES]
 TEXTS = tracked(":!LICENSE", ":!setup/constraints.txt", ":!tests/house/test_shape.py")

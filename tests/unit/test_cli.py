@@ -14,6 +14,7 @@ GOLDEN = Path(__file__).with_name("test_help.txt")
 
 DEFAULTS = {
     "method": "inject-tcp",
+    "inject": "auto",
     "new_deployment": None,
     "command": (),
     "context": None,
@@ -38,6 +39,8 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
     [
         (["-m", "inject-tcp"], {}),
         (["--method", "inject-tcp"], {}),
+        (["--inject", "seccomp"], {"inject": "seccomp"}),
+        (["--inject=preload"], {"inject": "preload"}),
         (["--method=inject-tcp"], {}),
         (["-n", "quickstart"], {"new_deployment": "quickstart"}),
         (["--new-deployment", "quickstart"], {"new_deployment": "quickstart"}),

@@ -21,6 +21,7 @@ FACTS = Facts(
     shell="/bin/zsh",
     shim=Path("/opt/shim.so"),
     shim_exists=True,
+    supervisor=Path("/opt/supervisor"),
     environ={"SHELL": "/bin/zsh", "PASSWORD": "hunter2"},
 )
 SESSION, SECRET = bytes(range(16)), bytes(range(100, 132))
@@ -105,3 +106,42 @@ def test_missing_rights_are_refused_with_a_role_to_copy() -> None:
         '  - {apiGroups: [""], resources: ["pods/log"], verbs: ["get"]}',
         '  - {apiGroups: [""], resources: ["pods/portforward"], verbs: ["create"]}',
     ]
+
+
+BLOCKED = "this kernel does not allow seccomp user notification"
+
+
+def engines(inject: str, **facts: object) -> tuple[Path | None, Path | None, tuple[str, ...]]:
+    made = plan(
+        dataclasses.replace(OPTIONS, inject=inject),
+        dataclasses.replace(FACTS, **facts),  # type: ignore[arg-type] # any of Facts' fields
+    )
+    return made.shim, made.supervisor, made.notes
+
+
+@pytest.mark.parametrize("closed", ["", "a static program"])
+def test_auto_takes_the_shim_and_the_supervisor_whatever_the_command(closed: str) -> None:
+    both = (FACTS.shim, FACTS.supervisor, ())
+    assert engines("auto", program_closed=closed) == both
+    assert engines("seccomp", program_closed=closed) == (None, FACTS.supervisor, ())
+    assert engines("seccomp", shim_exists=False)[0] is None
+
+
+def test_a_kernel_without_notifications_is_told_of_before_the_start() -> None:
+    shim, supervisor, notes = engines("auto", no_supervisor=BLOCKED)
+    assert (shim, supervisor, len(notes)) == (FACTS.shim, None, 1)
+    assert BLOCKED in notes[0]
+    assert engines("preload") == (FACTS.shim, None, ())
+
+
+@pytest.mark.parametrize("inject", ["auto", "preload"])
+def test_a_command_that_nothing_could_carry_is_refused_with_the_ways_around(inject: str) -> None:
+    with pytest.raises(MethodError, match=r"^curl is a Go program, which .* enter") as caught:
+        engines(inject, program_closed="a Go program", no_supervisor=BLOCKED)
+    for way in ("vpn-tcp", "gccgo", "GODEBUG=netdns=cgo"):
+        assert way in caught.value.hint
+
+
+def test_seccomp_alone_needs_its_kernel() -> None:
+    with pytest.raises(MethodError, match=BLOCKED):
+        engines("seccomp", no_supervisor=BLOCKED)

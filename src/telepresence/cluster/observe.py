@@ -8,9 +8,11 @@ Never: creates, writes or refuses; plan.py refuses.
 import asyncio
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from telepresence.cluster.api import Api
+from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.values import Facts, Options, Right
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -41,11 +43,22 @@ async def _kubectl(api: Api) -> str | None:
     return oc if openshift else kubectl
 
 
+def _no_supervisor(inject: str, supervisor: Path) -> str:
+    if sys.platform != "linux":
+        return "the seccomp engine is for Linux"
+    return "" if inject == "preload" else why_no_supervisor(supervisor)
+
+
 async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: Path) -> Facts:
     """ClusterError when the cluster does not answer."""
     environ = dict(os.environ)
-    kubectl, allowed = await asyncio.gather(
-        _kubectl(api), asyncio.gather(*(_allowed(api, right) for right in rights))
+    supervisor = shim.with_name(SUPERVISOR)
+    program = shutil.which(options.command[0]) if options.command else None
+    shell = environ.get("SHELL") or "/bin/sh"
+    kubectl, no_supervisor, allowed = await asyncio.gather(
+        _kubectl(api),
+        asyncio.to_thread(_no_supervisor, options.inject, supervisor),
+        asyncio.gather(*(_allowed(api, right) for right in rights)),
     )
     return Facts(
         context=api.context,
@@ -53,9 +66,12 @@ async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: P
         server=api.server,
         denied=tuple(r for r, may in zip(rights, allowed, strict=True) if not may),
         kubectl=kubectl,
-        program=shutil.which(options.command[0]) if options.command else None,
-        shell=environ.get("SHELL") or "/bin/sh",
+        program=program,
+        shell=shell,
         shim=shim,
         shim_exists=shim.is_file(),
+        supervisor=supervisor,
+        no_supervisor=no_supervisor,
+        program_closed=why_closed(program or shell),
         environ=environ,
     )

@@ -1,4 +1,5 @@
-"""inject-tcp: a preloaded library sends the process's connections and names to a SOCKS server.
+"""inject-tcp: a preloaded library, and a supervisor for the programs that it cannot enter, send the
+process's connections and names to a SOCKS server.
 
 Called by: session.
 Owns: the SOCKS server on loopback and the settings file of the shim, until the context ends.
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from telepresence.fastpath import Engine, SocksServer, Tunnel
+from telepresence.method.supervise import supervised
 from telepresence.values import Endpoints, Launch, Plan, Pod
 
 log = logging.getLogger(__name__)
@@ -81,9 +83,10 @@ async def prepare(
         settings = directory / "preload.conf"
         write_settings(settings, port=server.port, username=username, password=password)
         environ = merge(plan.environ, ends.environ)
-        before = environ.get(PRELOAD.encode())
-        shim = os.fsencode(plan.shim)
-        environ[PRELOAD.encode()] = shim + b":" + before if before else shim
+        if plan.shim is not None:
+            before = environ.get(PRELOAD.encode())
+            shim = os.fsencode(plan.shim)
+            environ[PRELOAD.encode()] = shim + b":" + before if before else shim
         environ[SETTINGS.encode()] = os.fsencode(settings)
         environ[b"TELEPRESENCE_POD"] = pod.name.encode()
         environ[b"TELEPRESENCE_CONTAINER"] = pod.container.encode()
@@ -94,7 +97,12 @@ async def prepare(
             environ[b"TELEPRESENCE_CONTEXT"] = plan.context.encode()
             environ[b"PROMPT_COMMAND"] = PROMPT
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
-        yield Launch(program=plan.program, argv=plan.argv, environ=environ)
+        launch = Launch(program=plan.program, argv=plan.argv, environ=environ)
+        if plan.supervisor is None:
+            yield launch
+        else:
+            with supervised(launch, plan.supervisor, settings) as launch:
+                yield launch
     finally:
         server.close()
         shutil.rmtree(directory, ignore_errors=True)

@@ -79,9 +79,10 @@ def install(folder: Path, *names: str) -> None:
         (folder / name).chmod(0o755)
 
 
-def facts(server: Server, folder: Path, *command: str) -> Facts:
+def facts(server: Server, folder: Path, *command: str, inject: str = "auto") -> Facts:
     options = Options(
         method="inject-tcp",
+        inject=inject,
         new_deployment=None,
         command=command,
         context=None,
@@ -138,3 +139,21 @@ def test_command_shell_and_shim_are_looked_for(
     assert seen.shim_exists
     assert (seen.context, seen.namespace) == ("east", "prod")
     assert seen.environ["SHELL"] == "/bin/zsh"
+
+
+def test_the_supervisor_is_asked_only_if_it_may_be_used(programs: Path) -> None:
+    assert facts(Server(), programs, inject="preload").no_supervisor == ""
+    missing = facts(Server(), programs)
+    assert missing.supervisor == programs / "telepresence-supervisor"
+    assert missing.no_supervisor == f"{missing.supervisor}: No such file or directory"
+    missing.supervisor.write_text("#!/bin/sh\necho not on this kernel; exit 1\n")
+    missing.supervisor.chmod(0o755)
+    assert facts(Server(), programs).no_supervisor == "not on this kernel"
+
+
+def test_a_command_that_the_shim_cannot_enter_is_known(programs: Path) -> None:
+    (programs / "static").write_bytes(b"\x7fELF\2\1\1" + bytes(57))
+    (programs / "static").chmod(0o755)
+    assert facts(Server(), programs, "static").program_closed == "a static program"
+    install(programs, "script")
+    assert facts(Server(), programs, "script").program_closed == ""

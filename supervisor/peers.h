@@ -1,0 +1,35 @@
+/* With whom a socket is connected, as its program has it: the kernel knows the SOCKS server alone.
+ *
+ * Called by: dial.c (writes), calls.c (getpeername).
+ * Owns: a place for each port of this machine, as no two connections to the one server share one.
+ * Never: needs to hear that a socket was closed: the next one with its port has another cookie. */
+#ifndef TELEPRESENCE_SUPERVISOR_PEERS_H
+#define TELEPRESENCE_SUPERVISOR_PEERS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+union target {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+struct peer {
+	uint64_t cookie; /* SO_COOKIE of the socket, 0: none */
+	socklen_t len;
+	bool unannounced; /* connect(2) has not yet said that it is done */
+	union target target;
+};
+
+/* NULL: no memory.  It is not touched before it is used. */
+struct peer *peers_new(void);
+/* The place of a connected socket, whoever was there before; NULL: it is not bound. */
+struct peer *peers_place(struct peer *peers, int fd);
+/* What is known of this very socket, or NULL. */
+struct peer *peers_find(struct peer *peers, int fd);
+uint64_t peers_cookie(int fd);
+
+#endif

@@ -1,0 +1,212 @@
+"""Programs that no library can be preloaded into reach the pod all the same."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fake_pod import CONNECT, FakePod
+from shim_rig import ECHO, ECHO6, FORBIDDEN, FREE, HELD, REFUSED, SMTP, UNREACHABLE, WEB, MakePod
+from supervisor_rig import Done, Supervisor, build_closed_programs, build_supervisor
+from test_talk import TEMPERS, WAYS
+
+
+@pytest.fixture(scope="session")
+def closed() -> Path:
+    """Programs that no shim can enter."""
+    return build_closed_programs()
+
+
+@pytest.fixture(scope="session")
+def plain_supervisor() -> Path:
+    return build_supervisor("plain")
+
+
+@pytest.fixture(scope="session")
+def sanitized_supervisor() -> Path:
+    return build_supervisor("sanitized", "-DSANITIZE=ON")
+
+
+@pytest.fixture(params=["plain", "sanitized"])
+def supervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Supervisor:
+    path: Path = request.getfixturevalue(f"{request.param}_supervisor")
+    return Supervisor(path, tmp_path / "preload.conf")
+
+
+@pytest.fixture
+def talk(supervisor: Supervisor, closed: Path) -> Callable[..., Done]:
+    def run(how: str, host: str, settings: str) -> Done:
+        return supervisor.run([str(closed / "talk"), how, host, "80"], settings)
+
+    return run
+
+
+def test_this_machine_can_do_it(supervisor: Supervisor) -> None:
+    done = subprocess.run([supervisor.path, "--check"], capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+FETCH = {
+    "go": ["fetch-go", f"http://{WEB[0]}/"],
+    "musl": ["fetch-musl", WEB[0], "80"],
+    "static-glibc": ["fetch-glibc", WEB[0], "80"],
+    "busybox": ["/bin/busybox", "wget", "-q", "-O", "-", f"http://{WEB[0]}/"],
+    "curl": ["/usr/bin/curl", "-sS", "--max-time", "9", f"http://{WEB[0]}/"],
+    "shell-and-go": ["/bin/sh", "-c", "cd {closed} && timeout 9 ./fetch-go http://198.18.0.1/"],
+    "xargs": ["/bin/sh", "-c", "echo 198.18.0.1 80 | xargs -P 4 {closed}/fetch-musl"],
+}
+
+
+@pytest.mark.parametrize("name", FETCH)
+def test_a_closed_program_reaches_the_pods_network(
+    supervisor: Supervisor, closed: Path, pod: FakePod, name: str
+) -> None:
+    program, *words = (word.replace("{closed}", str(closed)) for word in FETCH[name])
+    done = supervisor.run([str(closed / program), *words], pod.settings())
+    assert done.out.endswith("pods\n"), done
+    assert done.code == 0
+    assert (CONNECT, *WEB) in pod.seen
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize("temper", TEMPERS)
+def test_every_way_of_connecting_reaches_the_target(
+    talk: Callable[..., Done], make_pod: MakePod, how: str, temper: str
+) -> None:
+    options = {"username": "u", "password": "p"} | TEMPERS[temper]
+    done = talk(how, ECHO[0], make_pod(**options).settings())
+    said = "connect: ok\npeer 198.18.0.2 80 length 16\n"
+    said += "second connect: EISCONN\n" if how == "blocking" else ""
+    said += "echo 012345678901234567890123456789\n"
+    assert (done.out, done.code) == (WAYS[how] + said, 0)
+
+
+@pytest.mark.parametrize("how", WAYS)
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [(REFUSED, "ECONNREFUSED"), (UNREACHABLE, "ENETUNREACH"), (FORBIDDEN, "EACCES")],
+)
+def test_a_failure_has_the_errno_of_the_target(
+    talk: Callable[..., Done], pod: FakePod, how: str, target: tuple[str, int], error: str
+) -> None:
+    """A connect that need not be waited for may fail at once, as those to loopback do."""
+    done = talk(how, target[0], pod.settings())
+    said = f"connect: {error}\npeer: ENOTCONN\n"
+    assert done.out in (said, WAYS[how] + said)
+
+
+@pytest.mark.parametrize("how", ["blocking", "poll"])
+def test_ipv6_and_names_of_peers(talk: Callable[..., Done], pod: FakePod, how: str) -> None:
+    said = talk(how, ECHO6[0], pod.settings()).out
+    assert "peer 2001:db8::7 80 length 28\n" in said
+    assert "echo 0123456789" in said
+    copies = talk("copies", ECHO[0], pod.settings()).out
+    assert copies.count("peer 198.18.0.2 80 length 16\n") == 4
+    assert talk("child", ECHO[0], pod.settings()).out.count("peer 198.18.0.2 80 length 16\n") == 3
+
+
+def test_what_the_target_says_first_is_kept(talk: Callable[..., Done], pod: FakePod) -> None:
+    assert "echo 220 hello\n0123456789" in talk("blocking", SMTP[0], pod.settings()).out
+
+
+def test_a_connect_that_takes_long_keeps_no_other_waiting(
+    supervisor: Supervisor, closed: Path, make_pod: MakePod
+) -> None:
+    """The held one is let go by the last: in one after the other, it would never end."""
+    pod = make_pod(held={HELD}, release_on=FREE)
+    pod.network |= {HELD: 5, FREE: 5}
+    words = [f"http://{host}/" for host, _ in (HELD, FREE)]
+    done = supervisor.run([str(closed / "fetch-go"), *words], pod.settings())
+    assert done.out.count("connection refused") == 2, done
+
+
+def test_a_signal_interrupts_a_connect(supervisor: Supervisor, make_pod: MakePod) -> None:
+    pod = make_pod(held={HELD})
+    script = f"exec 3<>/dev/tcp/{HELD[0]}/80"
+    done = supervisor.run(["/usr/bin/timeout", "0.3", "/bin/bash", "-c", script], pod.settings())
+    assert done.code == 124
+
+
+def test_loopback_and_unix_sockets_are_left_alone(
+    supervisor: Supervisor, closed: Path, pod: FakePod, tmp_path: Path
+) -> None:
+    host, port = pod.network[WEB]  # type: ignore[misc]
+    done = supervisor.run([str(closed / "fetch-musl"), host, str(port)], pod.settings())
+    assert done.out.endswith("pods\n")
+    program = (
+        "import socket, sys\n"
+        "door = socket.socket(socket.AF_UNIX); door.bind(sys.argv[1]); door.listen()\n"
+        "near = socket.socket(socket.AF_UNIX); near.connect(sys.argv[1])\n"
+        "far, _ = door.accept(); socket.send_fds(near, [b'x'], [1])\n"
+        "print(near.getpeername() == sys.argv[1], len(socket.recv_fds(far, 9, 9)[1]))"
+    )
+    words = ["/usr/bin/python3", "-c", program, str(tmp_path / "door")]
+    assert supervisor.run(words, pod.settings()).out == "True 1\n"
+    assert pod.seen == []
+
+
+def test_the_exit_is_the_programs(supervisor: Supervisor, pod: FakePod) -> None:
+    for script, code in (("exit 7", 7), ("kill -KILL $$", 128 + signal.SIGKILL)):
+        assert supervisor.run(["/bin/sh", "-c", script], pod.settings()).code == code
+    echoed = supervisor.run(["/bin/cat"], pod.settings(), stdin="through\n")
+    assert (echoed.out, echoed.code) == ("through\n", 0)
+    missing = supervisor.run(["/no/such/program"], pod.settings())
+    assert missing.code == 255
+    assert "cannot start /no/such/program: No such file or directory" in missing.out
+
+
+def test_the_program_ends_with_its_supervisor(supervisor: Supervisor, pod: FakePod) -> None:
+    supervisor.conf.write_text(pod.settings())
+    words = [str(supervisor.path), str(supervisor.conf), "2", "/bin/sh", "sh"]
+    with subprocess.Popen(
+        [*words, "-c", "echo $$; exec sleep 60"], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        child = os.pidfd_open(pid)
+        process.kill()
+        assert process.stdout.read() == ""  # the sleep held the other end
+        os.close(child)
+
+
+def test_a_signal_to_the_supervisor_is_the_programs(supervisor: Supervisor, pod: FakePod) -> None:
+    supervisor.conf.write_text(pod.settings())
+    words = [str(supervisor.path), str(supervisor.conf), "2", "/bin/sh", "sh"]
+    script = "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen([*words, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.stdout.read() == "told\n"
+        assert process.wait() == 3
+
+
+def test_an_io_uring_is_not_to_be_had(supervisor: Supervisor, pod: FakePod) -> None:
+    program = (
+        "import ctypes; c = ctypes.CDLL(None, use_errno=True)\n"
+        "print(c.syscall(425, 8, 0), ctypes.get_errno())"
+    )
+    assert supervisor.run(["/usr/bin/python3", "-c", program], pod.settings()).out == "-1 38\n"
+
+
+def test_an_ordinary_user_needs_no_privilege(
+    closed: Path, plain_supervisor: Path, pod: FakePod, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("these tests run as an ordinary user already")
+    for path in (plain_supervisor, closed / "fetch-go"):
+        shutil.copy(path, tmp_path)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    nobody = pwd.getpwnam("nobody")
+    done = Supervisor(tmp_path / plain_supervisor.name, tmp_path / "preload.conf").run(
+        [str(tmp_path / "fetch-go"), f"http://{WEB[0]}/", f"http://{REFUSED[0]}/"], pod.settings(),
+        user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
+    )  # fmt: skip
+    assert done.out.startswith("pods\n"), done
+    assert "connection refused" in done.out
