@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BUILT := build/.built
 PACKAGED := build/.packages
-NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd) preload/*.c preload/*.h) \
+NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*.c preload/*.h) \
 	$(wildcard supervisor/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

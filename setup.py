@@ -23,7 +23,9 @@ def sources(*names: str) -> list[str]:
     return [f"{ENGINE}/{name}" for name in names]
 
 
-EVERY_C = sorted(path.name for path in (HERE / ENGINE).glob("*.c"))
+# The way to the API server needs OpenSSL, which the agent's image is without.
+APISERVER_C = ["carrier_api.c", "spdy.c"]
+ENGINE_C = sorted({path.name for path in (HERE / ENGINE).glob("*.c")} - set(APISERVER_C))
 
 
 class BuildExt(build_ext):
@@ -46,20 +48,30 @@ class BuildExt(build_ext):
 
 engine = Extension(
     "_fastpath.engine",
-    sources("engine.pyx", *EVERY_C),
+    sources("engine.pyx", *ENGINE_C),
     include_dirs=[ENGINE],
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
 )
 codec = Extension(
     "_fastpath.codec",
-    sources("codec.pyx", "mux.c", "frame.c"),
+    sources("codec.pyx", "mux.c", "frame.c", "spdy.c"),
     include_dirs=[ENGINE],
     extra_compile_args=FLAGS,
 )
 
+apiserver = Extension(
+    "_fastpath.apiserver",
+    sources("apiserver.pyx", *APISERVER_C),
+    include_dirs=[ENGINE],
+    libraries=["ssl", "crypto"],
+    extra_compile_args=FLAGS,
+)
+
 setup(
-    ext_modules=cythonize([engine, codec], build_dir="build/cython", include_path=["src"]),
+    ext_modules=cythonize(
+        [engine, codec, apiserver], build_dir="build/cython", include_path=["src"]
+    ),
     cffi_modules=["preload/ffi.py:ffi"],
     cmdclass={"build_ext": BuildExt},
 )

@@ -40,3 +40,15 @@ cdef extern from "mux.h" nogil:
     void mux_release(mux *, mux_stream *) noexcept
     void mux_ping(mux *, uint32_t) noexcept
     void mux_ack(mux *, uint64_t) noexcept
+
+
+cdef extern from "spdy.h" nogil:
+    struct spdy:
+        bint closed
+        bint pong_due
+        uint8_t pong[12]
+        char error[256]
+        size_t error_len
+
+    void spdy_init(spdy *) noexcept
+    Py_ssize_t spdy_take(spdy *, uint8_t *, size_t) noexcept

@@ -20,3 +20,16 @@ class Mux:
     def ack(self, received: int) -> None: ...
     def send_window(self, number: int) -> int: ...
     def recv_window(self, number: int) -> int: ...
+
+class Spdy:
+    """What a port-forward's server sends (spdy.h): bytes in, the data stream's payload out."""
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def error(self) -> bytes:
+        """What the error stream said, 255 bytes at most."""
+    def take(self, data: bytes) -> bytes:
+        """Read all of `data`.  ValueError: the peer broke the protocol."""
+    def take_pong(self) -> bytes | None:
+        """The answer to the last PING, if one is due."""

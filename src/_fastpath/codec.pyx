@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The mux as a codec in Python's hands: bytes in, events out.
+"""The mux and the port-forward's framing as codecs in Python's hands: bytes in, events out.
 
 Called by: the property tests, and by tools that speak to a tunnel without the engine.
 Owns: its streams.  Never: a socket or a clock."""
@@ -112,3 +112,31 @@ cdef class Mux:
     @rtt_us.setter
     def rtt_us(self, unsigned long long value):
         self._c.rtt_us = value
+
+
+cdef class Spdy:
+    cdef spdy _c
+
+    def __cinit__(self):
+        spdy_init(&self._c)
+
+    def take(self, bytes data not None):
+        cdef bytearray room = bytearray(data)
+        cdef Py_ssize_t size = spdy_take(&self._c, room, len(room))
+        if size < 0:
+            raise ValueError("the peer broke the protocol")
+        return bytes(room[:size])
+
+    def take_pong(self):
+        if not self._c.pong_due:
+            return None
+        self._c.pong_due = False
+        return (<char *>self._c.pong)[:sizeof(self._c.pong)]
+
+    @property
+    def closed(self):
+        return self._c.closed
+
+    @property
+    def error(self):
+        return (<char *>self._c.error)[:self._c.error_len]

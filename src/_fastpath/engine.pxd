@@ -61,9 +61,14 @@ cdef extern from "block.h" nogil:
         uint64_t acked, written, queued
 
 
+cdef extern from "carrier.h" nogil:
+    struct c_carrier "carrier":
+        pass
+
+
 cdef extern from "poller.h" nogil:
     struct poll_item:
-        int fd
+        pass
 
 
 cdef extern from "socks5.h" nogil:
@@ -75,14 +80,15 @@ cdef extern from "socks5.h" nogil:
 cdef extern from "tunnel.h" nogil:
     struct c_tunnel "tunnel":
         uint64_t number
-        poll_item carrier
+        c_carrier *carrier
         uint64_t received
         mux mux
         outbox out
 
     c_tunnel *tunnel_open(c_engine *, bint agent) noexcept
     void tunnel_close(c_tunnel *) noexcept
-    int tunnel_attach(c_tunnel *, int fd, uint64_t peer_received, const uint8_t *, size_t) noexcept
+    int tunnel_attach(c_tunnel *, c_carrier *, uint64_t peer_received, const uint8_t *, size_t) noexcept
+    int tunnel_attach_socket(c_tunnel *, int fd, uint64_t peer_received, const uint8_t *, size_t) noexcept
     uint64_t tunnel_detach(c_tunnel *) noexcept
 
 

@@ -37,6 +37,8 @@ class Tunnel:
         greeting: what goes out before the tunnel's bytes, if the offset is good.
         OSError ERANGE: that offset is not in the replay buffer; EBUSY: a carrier is attached;
         EPIPE: the tunnel is broken.  ValueError: closed."""
+    def attach_carrier(self, capsule: object, peer_received: int) -> None:
+        """The same over what ApiSocket.capsule() gives."""
     def detach(self) -> int:
         """Drop the carrier, if any.  Returns the bytes received so far."""
     def open_stream(self, head: bytes) -> int:

@@ -2,6 +2,7 @@
 """Doorway between Python and the engine.
 Called by: telepresence.fastpath.  Owns: one engine each; the engine owns what was handed to it.
 Never: sees a payload byte; holds the GIL while it waits for the engine's lock."""
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.errno cimport EINVAL, errno
 from libc.stdlib cimport free
 
@@ -112,7 +113,12 @@ cdef class Tunnel(_Part):
 
     def attach(self, int fd, unsigned long long peer_received, bytes greeting=b""):
         with _Locked(self.engine):
-            _check(tunnel_attach(self._find(), fd, peer_received, greeting, len(greeting)))
+            _check(tunnel_attach_socket(self._find(), fd, peer_received, greeting, len(greeting)))
+
+    def attach_carrier(self, capsule, unsigned long long peer_received):
+        cdef c_carrier *c = <c_carrier *>PyCapsule_GetPointer(capsule, "_fastpath.carrier")
+        with _Locked(self.engine):
+            _check(tunnel_attach(self._find(), c, peer_received, NULL, 0))
 
     def detach(self):
         with _Locked(self.engine):
@@ -137,7 +143,7 @@ cdef class Tunnel(_Part):
         with _Locked(self.engine):
             t = self._find()
             return dict(
-                attached=t.carrier.fd != -1, rtt_us=t.mux.rtt_us, streams=t.mux.n_streams,
+                attached=t.carrier != NULL, rtt_us=t.mux.rtt_us, streams=t.mux.n_streams,
                 received=t.received, unacknowledged=t.out.queued - t.out.acked,
                 windows=t.mux.grown + t.mux.n_streams * WINDOW_START,
             )
@@ -148,53 +154,4 @@ cdef class Tunnel(_Part):
             tunnel_close(t)
 
 
-cdef class SocksServer(_Part):
-    cdef readonly int port
-    cdef bint _transparent
-
-    def __init__(self, Engine engine, listener, *, Tunnel tunnel=None, username=None, password=None):
-        cdef bytes user = (username or "").encode()
-        cdef bytes word = (password or "").encode()
-        cdef c_server *s
-        if (username is None) != (password is None) or len(user) > 255 or len(word) > 255:
-            raise ValueError("user name and password: both or neither, 255 bytes at most")
-        self.engine = engine
-        self.port = listener.getsockname()[1]
-        with _Locked(engine):
-            s = server_open(engine._c, listener.fileno(), tunnel._find() if tunnel is not None else NULL,
-                            <const char *>user if username is not None else NULL, word)
-            _check(-errno if s == NULL else 0)
-            listener.detach()
-            s.transparent, self.number = self._transparent, s.number
-
-    cdef _end(self):
-        cdef c_server *s = engine_find_server(self.engine._c, self.number)
-        if s != NULL:
-            server_close(s)
-
-
-cdef class RedirectServer(SocksServer):
-    def __init__(self, Engine engine, listener, *, Tunnel tunnel not None):
-        self._transparent = True
-        SocksServer.__init__(self, engine, listener, tunnel=tunnel)
-
-
-cdef class Relay(_Part):
-    def __init__(self, Engine engine, int a_fd, int b_fd):
-        cdef c_pair *p
-        with _Locked(engine):
-            p = pair_open(engine._c, a_fd, False, b_fd, False)
-            if p == NULL:
-                _check(-errno)
-            self.number = p.number
-        self.engine = engine
-
-    @property
-    def open(self):
-        with _Locked(self.engine):
-            return engine_find_pair(self.engine._c, self.number) != NULL
-
-    cdef _end(self):
-        cdef c_pair *p = engine_find_pair(self.engine._c, self.number)
-        if p != NULL:
-            pair_close(p)
+include "servers.pxi"

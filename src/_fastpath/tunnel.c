@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "carrier.h"
 #include "end.h"
 #include "opening.h"
 #include "server.h"
@@ -34,10 +35,11 @@ static void tunnel_emit(void *context, const uint8_t head[FRAME_HEADER])
 
 static void carrier_drop(struct tunnel *tunnel)
 {
-	if (tunnel->carrier.fd == -1)
+	if (tunnel->carrier == NULL)
 		return;
-	close(tunnel->carrier.fd);
-	tunnel->carrier.fd = -1;
+	tunnel->carrier->free(tunnel->carrier);
+	tunnel->carrier = NULL;
+	tunnel->item.fd = -1;
 	tunnel->readable = tunnel->writable = tunnel->hangup = false;
 	list_remove(&tunnel->task.node);
 }
@@ -151,19 +153,18 @@ static void carrier_run(struct task *task)
 	struct tunnel *tunnel = list_entry(task, struct tunnel, task);
 
 	for (int i = 0; i < READS_A_TURN && tunnel->readable; i++) {
-		ssize_t n = read(tunnel->carrier.fd, tunnel->input, CARRIER_READ);
+		ssize_t n = tunnel->carrier->read(tunnel->carrier, tunnel->input, CARRIER_READ);
 		int rc;
 
-		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
-			tunnel->readable = errno == EINTR;
+		if (n == -EAGAIN) {
+			tunnel->readable = false;
 			continue;
 		}
 		if (n <= 0) {
-			carrier_lost(tunnel, n == 0 ? 0 : errno);
+			carrier_lost(tunnel, (int)-n);
 			return;
 		}
-		/* A short read has emptied the socket, as in link_read(). */
-		tunnel->readable = n == CARRIER_READ || tunnel->hangup;
+		tunnel->readable = !tunnel->carrier->drained || tunnel->hangup;
 		tunnel->heard_us = tunnel->engine->now_us;
 		tunnel->received += (uint64_t)n;
 		tunnel->owed += n;
@@ -179,9 +180,9 @@ static void carrier_run(struct task *task)
 
 static void carrier_ready(struct poll_item *item, unsigned events)
 {
-	struct tunnel *tunnel = list_entry(item, struct tunnel, carrier);
+	struct tunnel *tunnel = list_entry(item, struct tunnel, item);
 
-	if ((events & POLL_READ) != 0) {
+	if ((events & POLL_READ) != 0 || tunnel->carrier->tangled) {
 		tunnel->readable = true;
 		engine_task(tunnel->engine, &tunnel->task);
 	}
@@ -194,28 +195,25 @@ static void carrier_flush(struct tunnel *tunnel)
 {
 	struct iovec vectors[VECTORS];
 
-	while (tunnel->writable && tunnel->out.written < tunnel->out.queued) {
-		struct msghdr msg = {.msg_iov = vectors};
+	while (tunnel->writable &&
+	       (tunnel->out.written < tunnel->out.queued || tunnel->carrier->pending)) {
 		size_t want = 0;
 		ssize_t n;
 		int count = outbox_vectors(&tunnel->out, vectors, VECTORS);
 
 		for (int i = 0; i < count; i++)
 			want += vectors[i].iov_len;
-		msg.msg_iovlen = (size_t)count;
-		n = sendmsg(tunnel->carrier.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n == -1 && errno == EINTR)
-			continue;
-		if (n == -1) {
+		n = tunnel->carrier->write(tunnel->carrier, vectors, count);
+		if (n < 0) {
 			tunnel->writable = false;
 			/* What the peer sent before it went away is still to be read. */
-			if (errno != EAGAIN && !tunnel->readable)
-				carrier_lost(tunnel, errno);
+			if (n != -EAGAIN && !tunnel->readable)
+				carrier_lost(tunnel, (int)-n);
 			return;
 		}
 		outbox_written(&tunnel->out, (size_t)n);
 		tunnel->engine->counters.tunnel_bytes_out += (uint64_t)n;
-		tunnel->writable = (size_t)n == want;
+		tunnel->writable = (size_t)n == want && !tunnel->carrier->pending;
 	}
 }
 
@@ -266,7 +264,7 @@ static void keep_alive(struct tunnel *tunnel)
 
 void tunnel_turn(struct tunnel *tunnel)
 {
-	if (tunnel->carrier.fd == -1)
+	if (tunnel->carrier == NULL)
 		return;
 	if (tunnel->broken) {
 		tunnel_break(tunnel, ENOMEM);
@@ -282,7 +280,7 @@ uint64_t tunnel_due_us(const struct tunnel *tunnel)
 {
 	uint64_t due = tunnel->heard_us + SILENCE_US;
 
-	if (tunnel->carrier.fd == -1)
+	if (tunnel->carrier == NULL)
 		return UINT64_MAX;
 	due = tunnel->ping_due_us < due ? tunnel->ping_due_us : due;
 	return tunnel->ack_due_us < due ? tunnel->ack_due_us : due;
@@ -302,7 +300,7 @@ struct tunnel *tunnel_open(struct engine *engine, bool agent)
 	tunnel->engine = engine;
 	tunnel->number = ++engine->numbers;
 	tunnel->agent = agent;
-	tunnel->carrier = (struct poll_item){-1, carrier_ready};
+	tunnel->item = (struct poll_item){-1, carrier_ready};
 	tunnel->task.run = carrier_run;
 	tunnel->ack_due_us = UINT64_MAX;
 	list_init(&tunnel->task.node);
@@ -330,7 +328,7 @@ void tunnel_close(struct tunnel *tunnel)
 {
 	close_servers(tunnel);
 	reset_ends(tunnel);
-	if (tunnel->carrier.fd != -1 && !tunnel->broken) {
+	if (tunnel->carrier != NULL && !tunnel->broken) {
 		mux_goaway(&tunnel->mux, 0);
 		carrier_flush(tunnel);
 	}
@@ -342,35 +340,59 @@ void tunnel_close(struct tunnel *tunnel)
 	engine_bury(tunnel->engine, &tunnel->grave);
 }
 
-int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received, const uint8_t *greeting,
-		  size_t len)
+/* A few bytes into the empty buffer of a new connection: all or nothing. */
+static int greet(struct carrier *carrier, const uint8_t *greeting, size_t len)
+{
+	struct iovec vector = {(void *)greeting, len};
+
+	if (len == 0 || carrier->write(carrier, &vector, 1) == (ssize_t)len)
+		return 0;
+	return -ECONNRESET;
+}
+
+int tunnel_attach(struct tunnel *tunnel, struct carrier *carrier, uint64_t peer_received,
+		  const uint8_t *greeting, size_t len)
 {
 	int lowat = NOTSENT_BYTES;
 	int rc;
 
 	if (tunnel->broken)
 		return -EPIPE;
-	if (tunnel->carrier.fd != -1)
+	if (tunnel->carrier != NULL)
 		return -EBUSY;
-	rc = socket_prepare(fd);
+	rc = socket_prepare(carrier->fd);
 	if (rc == 0)
 		rc = outbox_rewind(&tunnel->out, &tunnel->engine->pool, peer_received);
+	if (rc == 0)
+		rc = greet(carrier, greeting, len);
 	if (rc != 0)
 		return rc;
-	/* A few bytes into the empty buffer of a new socket: all or nothing. */
-	if (len > 0 && send(fd, greeting, len, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)len)
-		return -ECONNRESET;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
-	tunnel->carrier.fd = fd;
-	rc = poller_add(tunnel->engine->poller, &tunnel->carrier);
+	(void)setsockopt(carrier->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat);
+	tunnel->item.fd = carrier->fd;
+	rc = poller_add(tunnel->engine->poller, &tunnel->item);
 	if (rc != 0) {
-		tunnel->carrier.fd = -1;
+		tunnel->item.fd = -1;
 		return rc;
 	}
+	tunnel->carrier = carrier;
+	tunnel->readable = true; /* it may hold bytes that its socket no longer shows */
+	engine_task(tunnel->engine, &tunnel->task);
 	tunnel->heard_us = clock_us();
 	tunnel->ping_due_us = 0;
 	engine_wake(tunnel->engine);
 	return 0;
+}
+
+int tunnel_attach_socket(struct tunnel *tunnel, int fd, uint64_t peer_received,
+			 const uint8_t *greeting, size_t len)
+{
+	struct carrier *carrier = carrier_of_socket(fd);
+	int rc = carrier == NULL ? -ENOMEM
+				 : tunnel_attach(tunnel, carrier, peer_received, greeting, len);
+
+	if (rc != 0)
+		free(carrier); /* without its socket */
+	return rc;
 }
 
 uint64_t tunnel_detach(struct tunnel *tunnel)

@@ -1,7 +1,7 @@
 /* The resumable session: a mux whose bytes outlive the connection that carries them.
  *
  * Called by: engine.pyx (open, attach, detach, close), loop.c (turns), the ends (sending).
- * Owns: the carrier's descriptor while attached, the mux, the replay buffer, its ends.
+ * Owns: the carrier while attached, the mux, the replay buffer, its ends.
  * Never: makes or authenticates a carrier; whoever attaches one has done the HELLO.
  *
  * Each side counts the bytes of the session in both directions.  After a carrier is lost the two
@@ -22,13 +22,16 @@ enum {
 	CARRIER_READ = 256 * 1024,
 };
 
+struct carrier;
+
 struct tunnel {
 	struct grave grave; /* first */
 	struct list node;
 	struct engine *engine;
 	uint64_t number;
 	bool agent, broken, readable, writable, hangup;
-	struct poll_item carrier;
+	struct carrier *carrier; /* NULL: none is attached */
+	struct poll_item item;	 /* its descriptor's */
 	struct task task;
 	struct mux mux;
 	struct outbox out;
@@ -44,12 +47,15 @@ struct tunnel {
 struct tunnel *tunnel_open(struct engine *engine, bool agent);
 /* Resets all streams, says go away if a carrier is attached, and closes the servers that feed it. */
 void tunnel_close(struct tunnel *tunnel);
-/* Take over a connected socket; the peer has received `peer_received` bytes so far.  `greeting` is
+/* Take over a carrier; the peer has received `peer_received` bytes so far.  `greeting` is
  * sent first: the answer to a HELLO, which may only be given when the offset is good.
- * 0, or -errno and the socket is still the caller's: -ERANGE when the peer's offset is not in the
+ * 0, or -errno and the carrier is still the caller's: -ERANGE when the peer's offset is not in the
  * replay buffer, -EBUSY when a carrier is attached, -EPIPE when the tunnel is broken. */
-int tunnel_attach(struct tunnel *tunnel, int fd, uint64_t peer_received, const uint8_t *greeting,
-		  size_t len);
+int tunnel_attach(struct tunnel *tunnel, struct carrier *carrier, uint64_t peer_received,
+		  const uint8_t *greeting, size_t len);
+/* The same with a connected socket, which stays the caller's when it fails. */
+int tunnel_attach_socket(struct tunnel *tunnel, int fd, uint64_t peer_received,
+			 const uint8_t *greeting, size_t len);
 /* Close the carrier, if any; returns the bytes received, for the HELLO of the next one. */
 uint64_t tunnel_detach(struct tunnel *tunnel);
 

@@ -100,9 +100,10 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
     program = _program(options, facts)
-    if facts.kubectl is None:
+    if facts.kubectl is None and not facts.direct:
         raise MethodError(
-            "found neither kubectl nor oc in your $PATH",
+            f"the API server {facts.server} is behind a proxy or without TLS, which takes kubectl "
+            "or oc, and neither is in your $PATH",
             hint="install the one that your cluster's documentation names",
         )
     shim, supervisor, notes = _engines(options, facts)

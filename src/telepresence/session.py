@@ -122,7 +122,9 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         engine = await undo.enter("engine", _engine())
         pod = await proxy.ready()
         console.stage("pod ready")
-        keeper = await undo.enter("tunnel", Keeper(engine, plan, pod, CARRIER_PORT))
+        keeper = await undo.enter(
+            "tunnel", Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
+        )
         console.stage("tunnel up")
         ends = await keeper.endpoints()
         console.stage("environment read")

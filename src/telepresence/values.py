@@ -47,6 +47,7 @@ class Facts:
     server: str
     denied: tuple[Right, ...]
     kubectl: str | None  # path of kubectl or oc
+    direct: bool  # this laptop may open connections of its own to the API server
     program: str | None  # path of the command, None: not found
     shell: str
     shim: Path
@@ -63,7 +64,7 @@ class Plan:
 
     context: str
     namespace: str
-    kubectl: str
+    kubectl: str | None  # None: the tunnel goes to the API server directly
     pod_name: str
     image: str
     session: bytes
@@ -86,6 +87,21 @@ class Pod:
     name: str
     namespace: str
     container: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiAccess:
+    """How to open a connection of one's own to the API server; the files are PEM."""
+
+    host: str
+    port: int
+    prefix: str  # of every path, "" for most servers
+    server_name: str  # what its certificate must name
+    ca_file: str | None  # None: what the system believes
+    cert_file: str | None
+    key_file: str | None
+    verify: bool
+    headers: dict[str, str] = field(repr=False)  # the user's credentials
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,9 +65,11 @@ class Telepresence:
         return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
     @contextlib.contextmanager
-    def running(self, *words: str) -> Iterator["subprocess.Popen[str]"]:
+    def running(
+        self, *words: str, env: dict[str, str] | None = None
+    ) -> Iterator["subprocess.Popen[str]"]:
         process = subprocess.Popen(
-            self.argv(*words), cwd=self.directory, text=True,
+            self.argv(*words), cwd=self.directory, text=True, env={**os.environ, **(env or {})},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:

@@ -255,15 +255,6 @@ def test_a_name_that_is_taken(telepresence: Telepresence, namespace: str) -> Non
         assert objects("pods", "-n", namespace), "the first one's pod was taken away"
 
 
-def test_neither_kubectl_nor_oc(telepresence: Telepresence) -> None:
-    path = telepresence.directory / "bin"
-    path.mkdir()
-    (path / "true").symlink_to("/bin/true")
-    done = telepresence(*RUN_TRUE, env={"PATH": str(path)})
-    assert done.code == 255
-    one_line(done.err, "neither kubectl nor oc")
-
-
 def test_a_working_directory_that_is_gone(telepresence: Telepresence) -> None:
     gone = telepresence.directory / "gone"
     gone.mkdir()

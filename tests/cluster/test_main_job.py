@@ -142,35 +142,6 @@ def test_several_sessions_at_once(telepresence: Telepresence, tmp_path: Path) ->
                 assert line, "it ended"
 
 
-def test_connections_survive_the_death_of_the_port_forward(telepresence: Telepresence) -> None:
-    program = """
-import hashlib, socket, struct, sys
-sock = socket.create_connection(("bench", 7019))
-size = 300_000_000
-sock.sendall(struct.pack("!Q", size))
-left, pieces = size, 0
-while left:
-    data = sock.recv(min(left, 1 << 16))
-    assert data and not data.strip(b"\\0"), "end of file or other bytes"
-    left -= len(data)
-    pieces += 1
-    if pieces == 100:
-        print("half-way", flush=True)
-print("all", flush=True)
-"""
-    with telepresence.running(*INJECT, "-n", "t-cut", "--run", "python3", "-c",
-                              program) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert process.stdout.readline() == "half-way\n"
-        cut = time.monotonic()
-        subprocess.run(["pkill", "-KILL", "-f", "port-forward.*pod/t-cut"], check=True)
-        assert process.stdout.readline() == "all\n"
-        assert time.monotonic() - cut < 30
-        process.wait(30)
-        assert process.returncode == 0
-    assert "carrier lost" in telepresence.log.read_text()
-
-
 def test_the_session_ends_when_its_pod_is_deleted(telepresence: Telepresence) -> None:
     with telepresence.running(*INJECT, "-n", "t-gone", "--run", "sleep", "60") as process:
         telepresence.wait_log("started")

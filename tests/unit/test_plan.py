@@ -17,6 +17,7 @@ FACTS = Facts(
     server="https://203.0.113.1:6443",
     denied=(),
     kubectl="/usr/bin/kubectl",
+    direct=True,
     program="/usr/bin/curl",
     shell="/bin/zsh",
     shim=Path("/opt/shim.so"),
@@ -84,9 +85,11 @@ def test_a_command_that_is_not_there_is_refused_with_its_name() -> None:
     assert "nothing has been changed" in caught.value.hint
 
 
-def test_a_laptop_without_kubectl_is_refused() -> None:
-    with pytest.raises(MethodError, match="neither kubectl nor oc"):
-        plan(facts=dataclasses.replace(FACTS, kubectl=None))
+def test_kubectl_is_missed_only_where_the_api_server_cannot_be_reached_directly() -> None:
+    alone = dataclasses.replace(FACTS, kubectl=None)
+    assert plan(facts=alone).kubectl is None
+    with pytest.raises(MethodError, match=r"kubectl or oc, and neither is in your \$PATH"):
+        plan(facts=dataclasses.replace(alone, direct=False))
 
 
 def test_a_missing_shim_is_refused_with_its_path() -> None:

@@ -12,6 +12,8 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from kubernetes.aio import config
@@ -21,6 +23,7 @@ from kubernetes.aio.config.config_exception import ConfigException
 from yaml import YAMLError  # type: ignore[import-untyped] # it says no types
 
 from telepresence.errors import ClusterError
+from telepresence.values import ApiAccess
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +106,32 @@ class Api:
         return ClusterError(
             f"cannot reach the API server {self.server} of context {self.context}: {why}",
             hint="is the cluster running, and is this the right --context?",
+        )
+
+    async def access(self) -> ApiAccess | None:
+        """What a connection beside the client's own needs, with fresh credentials.
+
+        None: only through a proxy, or without TLS; kubectl knows how."""
+        conf = self._client.configuration
+        url = urlsplit(self.server)
+        host = url.hostname or ""
+        proxied = "https" in getproxies() and not proxy_bypass(host)
+        if url.scheme != "https" or conf.proxy or proxied:
+            return None
+        headers: dict[str, str] = {}
+        await self._client.update_params_for_auth(
+            headers, [], ["BearerToken"], url.path, "GET", None
+        )
+        return ApiAccess(
+            host=host,
+            port=url.port or 443,
+            prefix=url.path.rstrip("/"),
+            server_name=conf.tls_server_name or host,
+            ca_file=conf.ssl_ca_cert,
+            cert_file=conf.cert_file,
+            key_file=conf.key_file,
+            verify=bool(conf.verify_ssl),
+            headers=headers,
         )
 
     async def close(self) -> None:

@@ -55,8 +55,9 @@ async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: P
     supervisor = shim.with_name(SUPERVISOR)
     program = shutil.which(options.command[0]) if options.command else None
     shell = environ.get("SHELL") or "/bin/sh"
-    kubectl, no_supervisor, allowed = await asyncio.gather(
+    kubectl, access, no_supervisor, allowed = await asyncio.gather(
         _kubectl(api),
+        api.access(),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
         asyncio.gather(*(_allowed(api, right) for right in rights)),
     )
@@ -66,6 +67,7 @@ async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: P
         server=api.server,
         denied=tuple(r for r, may in zip(rights, allowed, strict=True) if not may),
         kubectl=kubectl,
+        direct=access is not None,
         program=program,
         shell=shell,
         shim=shim,

@@ -1,23 +1,25 @@
-"""Keep the tunnel to the agent carried, over one port-forward after another.
+"""Keep the tunnel to the agent carried, over one carrier after another.
 
 Called by: session.
-Owns: the engine's tunnel, the port-forward and the task that renews it.
+Owns: the engine's tunnel, the port-forward if one is needed, and the task that renews the carrier.
 Never: gives up before the resume time is over; tries a refusal again.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
-import socket
 import time
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
 from telepresence.fastpath import CarrierLost, Engine, Tunnel, TunnelBroken
-from telepresence.tunnel.portforward import PortForward
+from telepresence.tunnel.carrier import Carrier
 from telepresence.tunnel.service import read_service
-from telepresence.values import Endpoints, Plan, Pod
+from telepresence.tunnel.ways import Ways
+from telepresence.values import ApiAccess, Endpoints, Plan, Pod
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +39,18 @@ class Refused(TunnelError):
 
 
 class Keeper:
-    """async with Keeper(engine, plan, pod, port) as keeper: ... await keeper.failed"""
+    """async with Keeper(engine, plan, pod, port, api.access) as keeper: ... await keeper.failed"""
 
-    def __init__(self, engine: Engine, plan: Plan, pod: Pod, carrier_port: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        plan: Plan,
+        pod: Pod,
+        carrier_port: int,
+        access: Callable[[], Awaitable[ApiAccess | None]],
+    ) -> None:
         self._engine, self._plan, self._pod = engine, plan, pod
-        self._carrier_port = carrier_port
-        self._forward: PortForward | None = None
+        self._ways = Ways(plan, pod, carrier_port, access)
         self._lost = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
         self.tunnel = Tunnel(engine, role="laptop")
@@ -71,8 +79,7 @@ class Keeper:
             await asyncio.wait([self._renewer])
         self.failed.cancel()
         self.tunnel.close()
-        if self._forward is not None:
-            await self._forward.close()
+        await self._ways.drop()
 
     async def endpoints(self) -> Endpoints:
         """What the agent tells of its container.  TunnelError, ProtocolError."""
@@ -111,7 +118,7 @@ class Keeper:
         tries = 0
         while True:
             try:
-                await self._carry_once()
+                await self._carry_once(tries)
             except (OSError, EOFError, TimeoutError, TunnelError) as exc:
                 if isinstance(exc, Refused):
                     raise
@@ -121,54 +128,37 @@ class Keeper:
                         f"no way to pod {self._pod.name} for {timeout_s:.0f} s: {exc}",
                         hint="is the cluster still there?  The log has every try.",
                     ) from exc
-                await self._drop_forward()
+                await self._ways.drop()
                 await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
                 tries += 1
             else:
                 log.info("carrier attached after %d tries", tries + 1)
                 return
 
-    async def _drop_forward(self) -> None:
-        forward, self._forward = self._forward, None
-        if forward is not None:
-            await forward.close()
-
-    async def _carry_once(self) -> None:
-        if self._forward is None or not self._forward.alive:
-            await self._drop_forward()
-            self._forward = await PortForward.start(
-                self._plan.kubectl,
-                context=self._plan.context,
-                namespace=self._pod.namespace,
-                pod=self._pod.name,
-                port=self._carrier_port,
-            )
-        loop = asyncio.get_running_loop()
-        with socket.socket() as carrier:
-            carrier.setblocking(False)
+    async def _carry_once(self, attempt: int) -> None:
+        carrier = await self._ways.connect(attempt)
+        with contextlib.closing(carrier):
             async with asyncio.timeout(HELLO_TIMEOUT_S):
-                await loop.sock_connect(carrier, ("127.0.0.1", self._forward.port))
                 received = self.tunnel.detach()
-                message = hello.make_hello(self._plan.session, self._plan.secret, received)
-                await loop.sock_sendall(carrier, message)
-                welcome = await self._read_welcome(carrier)
+                await carrier.send(
+                    hello.make_hello(self._plan.session, self._plan.secret, received)
+                )
+                welcome = await _read_welcome(carrier)
             if welcome.code is not hello.Code.WELCOME:
                 raise Refused(
                     f"the agent in pod {self._pod.name} refuses: {_REFUSALS[welcome.code]}"
                 )
-            self.tunnel.attach(carrier.fileno(), welcome.received)
-            carrier.detach()
+            carrier.attach(self.tunnel, welcome.received)
 
-    async def _read_welcome(self, carrier: socket.socket) -> hello.Welcome:
-        data = b""
-        while (welcome := hello.take_welcome(data)) is None:
-            more = await asyncio.get_running_loop().sock_recv(
-                carrier, hello.WELCOME_BYTES - len(data)
-            )
-            if not more:
-                raise EOFError("the port-forward closed the connection")
-            data += more
-        return welcome
+
+async def _read_welcome(carrier: Carrier) -> hello.Welcome:
+    data = b""
+    while (welcome := hello.take_welcome(data)) is None:
+        more = await carrier.recv(hello.WELCOME_BYTES - len(data))
+        if not more:
+            raise EOFError("the port-forward closed the connection")
+        data += more
+    return welcome
 
 
 def _why(error: int) -> str:

@@ -1,0 +1,55 @@
+# What an engine serves beside the tunnel.
+# Called by: telepresence.fastpath, as part of engine.pyx.  Owns: nothing; the engine owns the sockets.
+# Never: sees a payload byte.
+
+
+cdef class SocksServer(_Part):
+    cdef readonly int port
+    cdef bint _transparent
+
+    def __init__(self, Engine engine, listener, *, Tunnel tunnel=None, username=None, password=None):
+        cdef bytes user = (username or "").encode()
+        cdef bytes word = (password or "").encode()
+        cdef c_server *s
+        if (username is None) != (password is None) or len(user) > 255 or len(word) > 255:
+            raise ValueError("user name and password: both or neither, 255 bytes at most")
+        self.engine = engine
+        self.port = listener.getsockname()[1]
+        with _Locked(engine):
+            s = server_open(engine._c, listener.fileno(), tunnel._find() if tunnel is not None else NULL,
+                            <const char *>user if username is not None else NULL, word)
+            _check(-errno if s == NULL else 0)
+            listener.detach()
+            s.transparent, self.number = self._transparent, s.number
+
+    cdef _end(self):
+        cdef c_server *s = engine_find_server(self.engine._c, self.number)
+        if s != NULL:
+            server_close(s)
+
+
+cdef class RedirectServer(SocksServer):
+    def __init__(self, Engine engine, listener, *, Tunnel tunnel not None):
+        self._transparent = True
+        SocksServer.__init__(self, engine, listener, tunnel=tunnel)
+
+
+cdef class Relay(_Part):
+    def __init__(self, Engine engine, int a_fd, int b_fd):
+        cdef c_pair *p
+        with _Locked(engine):
+            p = pair_open(engine._c, a_fd, False, b_fd, False)
+            if p == NULL:
+                _check(-errno)
+            self.number = p.number
+        self.engine = engine
+
+    @property
+    def open(self):
+        with _Locked(self.engine):
+            return engine_find_pair(self.engine._c, self.number) != NULL
+
+    cdef _end(self):
+        cdef c_pair *p = engine_find_pair(self.engine._c, self.number)
+        if p != NULL:
+            pair_close(p)
