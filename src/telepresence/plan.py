@@ -8,7 +8,7 @@ Never: touches the machine, the cluster, a clock or chance (session and secret a
 from pathlib import Path
 
 from telepresence import __version__
-from telepresence.errors import ClusterError, MethodError, TelepresenceError
+from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.values import Facts, Options, Plan, Right
 
 RIGHTS = (
@@ -97,6 +97,13 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     return facts.shim, None, (note,)
 
 
+def _refuse_files(options: Options, facts: Facts) -> None:
+    for fault in facts.unwritable:
+        raise UsageError(f"cannot write {fault}", hint="name another; nothing has been changed")
+    if options.env_syntax is not None and options.env_file is None:
+        raise UsageError("--env-syntax is for --env-file, which is not given", hint="name the file")
+
+
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
     program = _program(options, facts)
@@ -107,6 +114,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
             hint="install the one that your cluster's documentation names",
         )
     shim, supervisor, notes = _engines(options, facts)
+    _refuse_files(options, facts)
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
@@ -124,4 +132,9 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         argv=options.command or (program,),
         is_shell=not options.command,
         environ=facts.environ,
+        env_include=options.env_include,
+        env_exclude=options.env_exclude,
+        env_json=options.env_json,
+        env_file=options.env_file,
+        env_syntax=options.env_syntax,
     )

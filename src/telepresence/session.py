@@ -4,7 +4,7 @@ Called by: __main__.
 Owns: the order of the stages, and the undo of each.
 Never: does a room's work; hands values from one to the next.
 
-    options -> facts -> plan -> pod -> tunnel -> endpoints -> launch -> exit status
+    options -> facts -> plan -> pod -> tunnel -> endpoints -> environment -> launch -> exit status
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from telepresence.console import Console
+from telepresence.environ.files import write_files
+from telepresence.environ.merge import make_environment
 from telepresence.errors import TelepresenceError
 from telepresence.fastpath import Engine
 from telepresence.method import inject
@@ -127,9 +129,12 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         )
         console.stage("tunnel up")
         ends = await keeper.endpoints()
+        environment = make_environment(plan, pod, ends)
+        for note in write_files(plan, environment):
+            console.say(note)
         console.stage("environment read")
         prepare = METHODS[plan.method]
-        launch = await undo.enter("method", prepare(plan, pod, ends, engine, keeper.tunnel))
+        launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
         child = await undo.enter("process", Child(launch))
         console.stage("process started")
         interrupts.left_to_child = True

@@ -1,7 +1,7 @@
 """The values that flow down a session, each made by one stage and read by the next.
 
     Options (cli) -> Facts (cluster) -> Plan (plan) -> Pod (cluster) -> Endpoints (tunnel)
-      -> Launch (method) -> ExitStatus (runner)
+      -> Environment (environ) -> Launch (method) -> ExitStatus (runner)
 
 Called by: every room.
 Owns: nothing.
@@ -25,6 +25,11 @@ class Options:
     image: str | None
     logfile: str
     verbose: bool
+    env_include: tuple[str, ...] = ()  # patterns of names
+    env_exclude: tuple[str, ...] = ()
+    env_json: str | None = None
+    env_file: str | None = None
+    env_syntax: str | None = None  # None: by the suffix of env_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class Facts:
     no_supervisor: str = ""  # why the seccomp engine cannot work here; "" when it can
     program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
+    unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,11 @@ class Plan:
     is_shell: bool
     environ: dict[str, str] = field(repr=False)
     resume_timeout_s: float = 60.0
+    env_include: tuple[str, ...] = ()
+    env_exclude: tuple[str, ...] = ()
+    env_json: str | None = None
+    env_file: str | None = None
+    env_syntax: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +117,17 @@ class ApiAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """What the tunnel offers to a method: the pod's environment, as bytes."""
+    """What the agent tells of its container: its environment, as bytes."""
 
     environ: dict[bytes, bytes] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The variables that are taken from the pod, and all that a process on the laptop gets."""
+
+    pod: dict[bytes, bytes] = field(repr=False)
+    process: dict[bytes, bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

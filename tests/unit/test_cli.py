@@ -22,6 +22,11 @@ DEFAULTS = {
     "image": None,
     "logfile": "./telepresence.log",
     "verbose": False,
+    "env_include": (),
+    "env_exclude": (),
+    "env_json": None,
+    "env_file": None,
+    "env_syntax": None,
 }
 
 
@@ -49,6 +54,10 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
         (["--logfile", "-"], {"logfile": "-"}),
         (["--verbose"], {"verbose": True}),
+        (["--env-include", "A*", "--env-include", "B"], {"env_include": ("A*", "B")}),
+        (["--env-exclude", "A"], {"env_exclude": ("A",)}),
+        (["--env-json", "x.json"], {"env_json": "x.json"}),
+        (["--env-file", "x.env", "--env-syntax", "sh"], {"env_file": "x.env", "env_syntax": "sh"}),
     ],
 )
 def test_each_option_fills_its_own_field(argv: list[str], changed: dict[str, object]) -> None:
@@ -75,6 +84,8 @@ def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -
     ("argv", "said"),
     [
         (["-m", "teleport"], "invalid choice: 'teleport'"),
+        (["--env-syntax", "ini"], "invalid choice: 'ini'"),
+        (["--env-json", ""], "the value is empty"),
         (["-n", "Upper"], "'Upper' is no Kubernetes name"),
         (["-n", "under_score"], "no Kubernetes name"),
         (["-n", "-dash"], "-n"),

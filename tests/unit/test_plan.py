@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from telepresence import __version__, cli
-from telepresence.errors import ClusterError, MethodError, TelepresenceError
+from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.plan import RIGHTS, image_name, make_plan
 from telepresence.values import Facts, Options, Plan
 
@@ -148,3 +148,18 @@ def test_a_command_that_nothing_could_carry_is_refused_with_the_ways_around(inje
 def test_seccomp_alone_needs_its_kernel() -> None:
     with pytest.raises(MethodError, match=BLOCKED):
         engines("seccomp", no_supervisor=BLOCKED)
+
+
+def test_files_of_the_environment_are_refused_before_anything_is_changed() -> None:
+    fault = "gone/env.json: there is no directory gone"
+    with pytest.raises(UsageError, match=r"^cannot write gone/env\.json: there is no directory"):
+        plan(facts=dataclasses.replace(FACTS, unwritable=(fault,)))
+    with pytest.raises(UsageError, match="--env-syntax is for --env-file"):
+        plan(dataclasses.replace(OPTIONS, env_syntax="sh"))
+
+
+def test_a_plan_has_the_environments_options() -> None:
+    made = plan(cli.parse(["--env-include", "A", "--env-exclude", "B", "--env-json", "j",
+                           "--env-file", "f", "--env-syntax", "sh", "--run", "true"]))  # fmt: skip
+    assert (made.env_include, made.env_exclude) == (("A",), ("B",))
+    assert (made.env_json, made.env_file, made.env_syntax) == ("j", "f", "sh")

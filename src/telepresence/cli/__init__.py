@@ -8,8 +8,9 @@ A new option is one `add` in its group, whose argparse dest is the name of its f
 """
 
 import argparse
+from typing import Any
 
-from telepresence.cli import cluster, command, general, method, operation
+from telepresence.cli import cluster, command, environment, general, method, operation
 from telepresence.errors import UsageError
 from telepresence.values import Options
 
@@ -26,7 +27,7 @@ exit codes:
   telepresence was told to end by SIGTERM or SIGHUP; 130 for Ctrl-C before the command ran
 """
 
-_GROUPS = (general, operation, method, cluster, command)
+_GROUPS = (general, operation, method, environment, cluster, command)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,6 +52,7 @@ def parse(argv: list[str]) -> Options:
     """UsageError for what cannot be carried out; SystemExit 0 after --help and --version."""
     parser = _parser()
     ours, words = command.split(argv)
-    given = vars(parser.parse_args(ours))
+    given: dict[str, Any] = vars(parser.parse_args(ours))
     run = command.take(parser, given, words)
+    given |= {key: tuple(words) for key, words in given.items() if isinstance(words, list)}
     return Options(**given, command=run)

@@ -49,6 +49,16 @@ def _no_supervisor(inject: str, supervisor: Path) -> str:
     return "" if inject == "preload" else why_no_supervisor(supervisor)
 
 
+def _unwritable(path: str) -> str:
+    """Why a file cannot be written there, "" when it can."""
+    folder = Path(path).parent
+    if Path(path).is_dir():
+        return f"{path}: it is a directory"
+    if not folder.is_dir():
+        return f"{path}: there is no directory {folder}"
+    return "" if os.access(folder, os.W_OK) else f"{path}: you may not write to {folder}"
+
+
 async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: Path) -> Facts:
     """ClusterError when the cluster does not answer."""
     environ = dict(os.environ)
@@ -76,4 +86,7 @@ async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: P
         no_supervisor=no_supervisor,
         program_closed=why_closed(program or shell),
         environ=environ,
+        unwritable=tuple(
+            filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
+        ),
     )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from telepresence.fastpath import Engine, SocksServer, Tunnel
 from telepresence.method.supervise import supervised
-from telepresence.values import Endpoints, Launch, Plan, Pod
+from telepresence.values import Environment, Launch, Plan
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +31,6 @@ PRELOAD = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
 SETTINGS = "TORSOCKS_CONF_FILE"  # the shim's; torsocks reads the same file
 
 PROMPT = b'PS1="@\\${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
-
-# Kept from the laptop: what would make the laptop's programs fail to start or find their files.
-KEPT = {
-    b"HOME", b"PATH", b"HOSTNAME", b"USER", b"LOGNAME", b"SHELL", b"TERM", b"PWD", b"OLDPWD",
-    b"SHLVL", b"TMPDIR", b"LANG", b"LANGUAGE", b"TZ", b"DISPLAY", b"XAUTHORITY", b"EDITOR",
-    b"PYTHONHOME", b"PYTHONPATH", b"VIRTUAL_ENV", b"PERL5LIB", b"RUBYLIB", b"GEM_HOME",
-    b"NODE_PATH", b"JAVA_HOME", b"GOPATH", b"GOROOT", b"KUBECONFIG", b"SSH_AUTH_SOCK",
-}  # fmt: skip
-KEPT_PREFIXES = (b"LD_", b"DYLD_", b"LC_", b"XDG_", b"TORSOCKS_", b"SUDO_")
-
-
-def merge(laptop: dict[str, str], pod: dict[bytes, bytes]) -> dict[bytes, bytes]:
-    """The pod's variables over the laptop's, but for those that belong to the laptop."""
-    merged = {os.fsencode(key): os.fsencode(value) for key, value in laptop.items()}
-    for key, value in pod.items():
-        if key not in KEPT and not key.startswith(KEPT_PREFIXES):
-            merged[key] = value
-    return merged
 
 
 def write_settings(path: Path, *, port: int, username: str, password: str) -> None:
@@ -67,7 +49,7 @@ def write_settings(path: Path, *, port: int, username: str, password: str) -> No
 
 @contextlib.asynccontextmanager
 async def prepare(
-    plan: Plan, pod: Pod, ends: Endpoints, engine: Engine, tunnel: Tunnel
+    plan: Plan, environment: Environment, engine: Engine, tunnel: Tunnel
 ) -> AsyncIterator[Launch]:
     """Everything the process needs; undone at the end."""
     directory = Path(tempfile.mkdtemp(prefix="telepresence-"))
@@ -82,15 +64,12 @@ async def prepare(
     try:
         settings = directory / "preload.conf"
         write_settings(settings, port=server.port, username=username, password=password)
-        environ = merge(plan.environ, ends.environ)
+        environ = dict(environment.process)
         if plan.shim is not None:
             before = environ.get(PRELOAD.encode())
             shim = os.fsencode(plan.shim)
             environ[PRELOAD.encode()] = shim + b":" + before if before else shim
         environ[SETTINGS.encode()] = os.fsencode(settings)
-        environ[b"TELEPRESENCE_POD"] = pod.name.encode()
-        environ[b"TELEPRESENCE_CONTAINER"] = pod.container.encode()
-        environ[b"TELEPRESENCE_METHOD"] = plan.method.encode()
         if plan.is_shell:
             # bash runs this once, after its start-up files have set PS1.  The context's name stays
             # a variable in PS1, too, which bash expands for every prompt: it may hold anything.

@@ -79,7 +79,13 @@ def install(folder: Path, *names: str) -> None:
         (folder / name).chmod(0o755)
 
 
-def facts(server: Server, folder: Path, *command: str, inject: str = "auto") -> Facts:
+def facts(
+    server: Server,
+    folder: Path,
+    *command: str,
+    inject: str = "auto",
+    files: tuple[str | None, str | None] = (None, None),
+) -> Facts:
     options = Options(
         method="inject-tcp",
         inject=inject,
@@ -90,6 +96,8 @@ def facts(server: Server, folder: Path, *command: str, inject: str = "auto") -> 
         image=None,
         logfile="-",
         verbose=False,
+        env_json=files[0],
+        env_file=files[1],
     )
 
     async def scene() -> Facts:
@@ -157,3 +165,12 @@ def test_a_command_that_the_shim_cannot_enter_is_known(programs: Path) -> None:
     assert facts(Server(), programs, "static").program_closed == "a static program"
     install(programs, "script")
     assert facts(Server(), programs, "script").program_closed == ""
+
+
+def test_files_that_cannot_be_written_are_seen(programs: Path) -> None:
+    assert facts(Server(), programs, files=(str(programs / "j"), "e")).unwritable == ()
+    seen = facts(Server(), programs, files=(str(programs / "no" / "j"), str(programs))).unwritable
+    assert seen == (
+        f"{programs}/no/j: there is no directory {programs}/no",
+        f"{programs}: it is a directory",
+    )
