@@ -6,7 +6,7 @@
 
 _Static_assert(sizeof(struct block) <= 64 * 1024, "a block with its header fits 64 KiB");
 
-static struct block *block_take(struct pool *pool, uint64_t base)
+struct block *pool_take(struct pool *pool, uint64_t base)
 {
 	struct block *block = pool->free;
 
@@ -26,7 +26,7 @@ static struct block *block_take(struct pool *pool, uint64_t base)
 }
 
 /* Last freed is first used again: its bytes are still in the processor's cache. */
-static void block_give(struct pool *pool, struct block *block)
+void pool_give(struct pool *pool, struct block *block)
 {
 	pool->n_used--;
 	if (pool->n_free >= POOL_KEEP) {
@@ -56,7 +56,7 @@ static size_t block_room(const struct block *block)
 
 static int chain_grow(struct chain *chain, struct pool *pool)
 {
-	struct block *block = block_take(pool, 0);
+	struct block *block = pool_take(pool, 0);
 
 	if (block == NULL)
 		return -ENOMEM;
@@ -116,7 +116,7 @@ void chain_drop(struct chain *chain, struct pool *pool, size_t len)
 		chain->head = block->next;
 		if (chain->head == NULL)
 			chain->tail = NULL;
-		block_give(pool, block);
+		pool_give(pool, block);
 	}
 }
 
@@ -128,7 +128,7 @@ void chain_clear(struct chain *chain, struct pool *pool)
 uint8_t *outbox_reserve(struct outbox *box, struct pool *pool, size_t want, size_t *room)
 {
 	if (block_room(box->tail) < want) {
-		struct block *block = block_take(pool, box->queued);
+		struct block *block = pool_take(pool, box->queued);
 
 		if (block == NULL)
 			return NULL;
@@ -203,7 +203,7 @@ int outbox_acknowledge(struct outbox *box, struct pool *pool, uint64_t offset)
 		if (box->cursor == block)
 			box->cursor = block->next;
 		box->head = block->next;
-		block_give(pool, block);
+		pool_give(pool, block);
 	}
 	return 0;
 }
@@ -229,7 +229,7 @@ void outbox_clear(struct outbox *box, struct pool *pool)
 		struct block *block = box->head;
 
 		box->head = block->next;
-		block_give(pool, block);
+		pool_give(pool, block);
 	}
 	box->cursor = box->tail = NULL;
 }

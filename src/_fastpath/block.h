@@ -1,6 +1,6 @@
 /* Fixed-size blocks, and the two queues of bytes that are made of them.
  *
- * Called by: tunnel.c (outbox), link.c (chain).
+ * Called by: tunnel.c (outbox), link.c (chain), pump_copy.c (a block).
  * Owns: the blocks; a pool keeps a few free ones so that no chunk is allocated.
  * Never: touches a file descriptor. */
 #ifndef TELEPRESENCE_BLOCK_H
@@ -28,6 +28,9 @@ struct pool {
 	size_t n_free, n_used;
 };
 
+/* An empty block, or NULL: no memory. */
+struct block *pool_take(struct pool *pool, uint64_t base);
+void pool_give(struct pool *pool, struct block *block);
 void pool_clear(struct pool *pool);
 
 /* First in, first out; for bytes that a socket did not take yet. */

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform.h"
+
 static ssize_t socket_read(struct carrier *carrier, uint8_t *to, size_t len)
 {
 	ssize_t n;
@@ -22,7 +24,7 @@ static ssize_t socket_write(struct carrier *carrier, const struct iovec *vectors
 	struct msghdr msg = {.msg_iov = (struct iovec *)vectors};
 	ssize_t n;
 
-	msg.msg_iovlen = (size_t)count;
+	msg.msg_iovlen = (__typeof__(msg.msg_iovlen))count;
 	do
 		n = sendmsg(carrier->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n == -1 && errno == EINTR);

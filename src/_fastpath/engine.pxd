@@ -31,9 +31,12 @@ cdef extern from "loop.h" nogil:
     struct pool:
         size_t n_free, n_used
 
+    struct bell:
+        int fd
+
     struct c_engine "engine":
         pthread_mutex_t lock
-        int event_fd
+        bell event_bell
         counters counters
         pool pool
 

@@ -29,7 +29,7 @@ cdef class Engine:
     @property
     def event_fd(self):
         with _Locked(self):
-            return self._c.event_fd
+            return self._c.event_bell.fd
 
     def take_events(self):
         cdef engine_event *event

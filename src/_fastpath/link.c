@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "platform.h"
 #include "request.h"
 #include "tunnel.h"
 
@@ -96,7 +97,7 @@ static bool link_flush(struct link *link)
 		struct msghdr msg = {.msg_iov = vectors};
 		ssize_t n;
 
-		msg.msg_iovlen = (size_t)chain_vectors(&link->inbox, vectors, VECTORS);
+		msg.msg_iovlen = (__typeof__(msg.msg_iovlen))chain_vectors(&link->inbox, vectors, VECTORS);
 		n = sendmsg(link->item.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -357,8 +358,7 @@ static void start_service(struct link *link, const struct socks5_addr *name)
 	struct engine_event *event = NULL;
 	int ends[2] = {-1, -1};
 
-	if (name->atyp == SOCKS5_DOMAIN &&
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0)
+	if (name->atyp == SOCKS5_DOMAIN && socket_pair(ends) == 0)
 		event = engine_event(tunnel->engine, EVENT_SERVICE_OPENED);
 	if (event == NULL) {
 		if (ends[0] != -1) {

@@ -1,18 +1,14 @@
 #include "loop.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "pair.h"
+#include "pump.h"
 #include "resolver.h"
 #include "server.h"
 #include "tunnel.h"
@@ -38,81 +34,15 @@ uint64_t clock_us(void)
 	return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
 }
 
-int socket_prepare(int fd)
-{
-	int one = 1;
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
-		return -errno;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* not on Unix sockets */
-	return 0;
-}
-
-/* One call where Linux has one: accept4(2), socket(2). */
-#ifdef SOCK_NONBLOCK
-static int prepared(int fd)
-{
-	int one = 1;
-
-	if (fd == -1)
-		return -errno;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	return fd;
-}
-
-int socket_accept(int listener)
-{
-	return prepared(accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-
-int socket_open(int family)
-{
-	return prepared(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-}
-#else
-static int prepared(int fd)
-{
-	int rc = fd == -1 ? -errno : socket_prepare(fd);
-
-	if (fd != -1 && rc != 0)
-		close(fd);
-	return rc != 0 ? rc : fd;
-}
-
-int socket_accept(int listener)
-{
-	return prepared(accept(listener, NULL, NULL));
-}
-
-int socket_open(int family)
-{
-	return prepared(socket(family, SOCK_STREAM, 0));
-}
-#endif
-
-void socket_reset(int fd)
-{
-	struct linger linger = {1, 0};
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-	close(fd);
-}
-
 void engine_wake(struct engine *engine)
 {
-	uint64_t one = 1;
-
-	(void)!write(engine->wake.fd, &one, sizeof one);
+	bell_ring(&engine->wake_bell);
 }
 
 static void wake_ready(struct poll_item *item, unsigned events)
 {
-	uint64_t count;
-
 	(void)events;
-	(void)!read(item->fd, &count, sizeof count);
+	bell_still(&list_entry(item, struct engine, wake)->wake_bell);
 }
 
 void engine_task(struct engine *engine, struct task *task)
@@ -136,24 +66,22 @@ void engine_bury(struct engine *engine, struct grave *grave)
 struct engine_event *engine_event(struct engine *engine, enum event_kind kind)
 {
 	struct engine_event *event = calloc(1, sizeof *event);
-	uint64_t one = 1;
 
 	if (event == NULL)
 		return NULL;
 	event->kind = kind;
 	event->fd = -1;
 	list_append(&engine->events, &event->node);
-	(void)!write(engine->event_fd, &one, sizeof one);
+	bell_ring(&engine->event_bell);
 	return event;
 }
 
 struct engine_event *engine_take_event(struct engine *engine)
 {
 	struct list *node = list_shift(&engine->events);
-	uint64_t count;
 
 	if (list_empty(&engine->events))
-		(void)!read(engine->event_fd, &count, sizeof count);
+		bell_still(&engine->event_bell);
 	return node == NULL ? NULL : list_entry(node, struct engine_event, node);
 }
 
@@ -300,6 +228,7 @@ static void lists_init(struct engine *engine)
 struct engine *engine_start(void)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
+	int rung;
 
 	if (engine == NULL)
 		return NULL;
@@ -308,18 +237,17 @@ struct engine *engine_start(void)
 	engine->now_us = clock_us();
 	engine->wake.ready = wake_ready;
 	engine->poller = poller_open();
-	engine->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	engine->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	rung = bell_open(&engine->wake_bell) + bell_open(&engine->event_bell);
+	engine->wake.fd = engine->wake_bell.fd;
 	engine->resolver = resolver_open(engine);
-	if (engine->poller >= 0 && engine->wake.fd != -1 && engine->event_fd != -1 &&
-	    engine->resolver != NULL && poller_add(engine->poller, &engine->wake) == 0 &&
+	if (engine->poller >= 0 && rung == 0 && engine->resolver != NULL && poller_add(engine->poller, &engine->wake) == 0 &&
 	    thread_start(engine) == 0)
 		return engine;
 	if (engine->resolver != NULL)
 		resolver_close(engine->resolver);
 	close(engine->poller);
-	close(engine->wake.fd);
-	close(engine->event_fd);
+	bell_close(&engine->wake_bell);
+	bell_close(&engine->event_bell);
 	free(engine);
 	return NULL;
 }
@@ -350,12 +278,12 @@ void engine_stop(struct engine *engine)
 		free(event);
 	}
 	bury(engine);
-	pipes_clear(engine);
+	pumps_clear(engine);
 	pool_clear(&engine->pool);
 	free(engine->udp);
 	close(engine->poller);
-	close(engine->wake.fd);
-	close(engine->event_fd);
+	bell_close(&engine->wake_bell);
+	bell_close(&engine->event_bell);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);
 }

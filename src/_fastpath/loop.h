@@ -13,9 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bell.h"
 #include "block.h"
 #include "list.h"
 #include "poller.h"
+#include "sockets.h"
 
 enum { PIPES_KEEP = 64 }; /* as many directions move at once */
 
@@ -79,9 +81,10 @@ struct engine {
 	pthread_mutex_t lock;
 	pthread_t thread;
 	int poller;
-	int event_fd; /* readable while `events` holds something */
+	struct bell event_bell; /* rung while `events` holds something */
 	bool stopping;
-	struct poll_item wake; /* an eventfd */
+	struct bell wake_bell;
+	struct poll_item wake;
 	struct pool pool;
 	struct pipes pipes;
 	struct list tasks, graves, events, timers[TIMER_CLASSES];
@@ -114,12 +117,5 @@ struct server *engine_find_server(struct engine *engine, uint64_t number);
 struct pair *engine_find_pair(struct engine *engine, uint64_t number);
 
 uint64_t clock_us(void);
-/* Non-blocking, close-on-exec, TCP_NODELAY where it applies. */
-int socket_prepare(int fd);
-/* A client of a listening socket, or a new socket, prepared like that; -errno. */
-int socket_accept(int listener);
-int socket_open(int family);
-/* Close so that the peer sees a reset. */
-void socket_reset(int fd);
 
 #endif

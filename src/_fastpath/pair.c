@@ -1,57 +1,16 @@
 #include "pair.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-	PIPE_BYTES = 256 * 1024, /* four times the default; unprivileged users may (pipe(7)) */
-	MOVES_A_TURN = 8,
-};
-
-static int half_open(struct half *half, struct pipes *pipes)
-{
-	if (pipes->count > 0) {
-		memcpy(half->pipe, pipes->ends[--pipes->count], sizeof half->pipe);
-		return 0;
-	}
-	if (pipe2(half->pipe, O_NONBLOCK | O_CLOEXEC) == -1)
-		return -errno;
-	(void)fcntl(half->pipe[1], F_SETPIPE_SZ, PIPE_BYTES);
-	return 0;
-}
-
-/* Idle connections hold no pipe; one with bytes in it cannot be used by another. */
-static void half_close(struct half *half, struct pipes *pipes)
-{
-	if (half->pipe[0] == -1)
-		return;
-	if (half->held == 0 && pipes->count < PIPES_KEEP) {
-		memcpy(pipes->ends[pipes->count++], half->pipe, sizeof half->pipe);
-	} else {
-		close(half->pipe[0]);
-		close(half->pipe[1]);
-	}
-	half->pipe[0] = half->pipe[1] = -1;
-}
-
-void pipes_clear(struct engine *engine)
-{
-	while (engine->pipes.count > 0) {
-		int *ends = engine->pipes.ends[--engine->pipes.count];
-
-		close(ends[0]);
-		close(ends[1]);
-	}
-}
+enum { MOVES_A_TURN = 8 };
 
 static void pair_free(struct pair *pair)
 {
 	for (int i = 0; i < 2; i++) {
-		half_close(&pair->sides[i].out, &pair->engine->pipes);
+		pump_rest(&pair->sides[i].out.pump, pair->engine);
 		pair->sides[i].item.fd = -1;
 	}
 	list_remove(&pair->node);
@@ -68,39 +27,25 @@ void pair_close(struct pair *pair)
 
 static int half_fill(struct side *from)
 {
-	struct half *half = &from->out;
-	ssize_t n;
+	ssize_t n = pump_fill(&from->out.pump, from->pair->engine, from->item.fd);
 
-	if (half->pipe[0] == -1) {
-		int rc = half_open(half, &from->pair->engine->pipes);
-
-		if (rc != 0)
-			return rc;
-	}
-	n = splice(from->item.fd, NULL, half->pipe[1], NULL, PIPE_BYTES,
-		   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	if (n > 0)
-		half->held = (size_t)n;
-	else if (n == 0)
-		half->ended = true;
-	else if (errno == EAGAIN) /* the pipe is empty, so it is the socket that is dry */
+	if (n == 0)
+		from->out.ended = true;
+	else if (n == -EAGAIN)
 		from->readable = false;
-	else if (errno != EINTR)
-		return -errno;
+	else if (n < 0 && n != -EINTR)
+		return (int)n;
 	return 0;
 }
 
 static int half_drain(struct half *half, struct side *to)
 {
-	ssize_t n = splice(half->pipe[0], NULL, to->item.fd, NULL, half->held,
-			   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	ssize_t n = pump_drain(&half->pump, to->item.fd);
 
-	if (n >= 0)
-		half->held -= (size_t)n;
-	else if (errno == EAGAIN)
+	if (n == -EAGAIN)
 		to->writable = false;
-	else if (errno != EINTR)
-		return -errno;
+	else if (n < 0 && n != -EINTR)
+		return (int)n;
 	return 0;
 }
 
@@ -113,22 +58,22 @@ static int half_pump(struct side *from, struct side *to)
 	for (int i = 0; i < MOVES_A_TURN; i++) {
 		if (half->done)
 			return 0;
-		if (half->held == 0 && from->readable && !half->ended)
+		if (half->pump.held == 0 && from->readable && !half->ended)
 			rc = half_fill(from);
-		if (rc == 0 && half->held > 0 && to->writable)
+		if (rc == 0 && half->pump.held > 0 && to->writable)
 			rc = half_drain(half, to);
 		if (rc != 0)
 			return rc;
-		if (half->held > 0 && !to->writable)
+		if (half->pump.held > 0 && !to->writable)
 			return 0;
-		if (half->held == 0 && half->ended) {
+		if (half->pump.held == 0 && half->ended) {
 			half->done = true;
-			half_close(half, &from->pair->engine->pipes);
+			pump_rest(&half->pump, from->pair->engine);
 			(void)shutdown(to->item.fd, SHUT_WR);
 			return 0;
 		}
-		if (half->held == 0 && !from->readable) {
-			half_close(half, &from->pair->engine->pipes);
+		if (half->pump.held == 0 && !from->readable) {
+			pump_rest(&half->pump, from->pair->engine);
 			return 0;
 		}
 	}
@@ -168,7 +113,6 @@ static int register_side(struct side *side, struct pair *pair, int fd, bool regi
 
 	side->pair = pair;
 	side->item = (struct poll_item){fd, side_ready};
-	side->out.pipe[0] = side->out.pipe[1] = -1;
 	if (registered)
 		return poller_replace(pair->engine->poller, &side->item);
 	rc = socket_prepare(fd);
@@ -187,6 +131,8 @@ struct pair *pair_open(struct engine *engine, int a, bool a_registered, int b, b
 	pair->task.run = pair_run;
 	list_init(&pair->task.node);
 	list_append(&engine->relays, &pair->node);
+	for (int i = 0; i < 2; i++)
+		pump_init(&pair->sides[i].out.pump);
 	rc = register_side(&pair->sides[1], pair, b, b_registered);
 	if (rc == 0)
 		rc = register_side(&pair->sides[0], pair, a, a_registered);

@@ -1,20 +1,19 @@
 /* Two sockets joined to each other.
  *
  * Called by: server.c (a connect without a tunnel), engine.pyx (Relay).
- * Owns: both sockets, and a pipe a direction, borrowed from the engine while bytes are under way.
- * Never: looks at the bytes; on Linux they do not enter user space (splice(2)).
+ * Owns: both sockets, and a pump a direction.  Never: looks at the bytes.
  *
  * Either side's end of file is passed on alone; the other direction lives on. */
 #ifndef TELEPRESENCE_PAIR_H
 #define TELEPRESENCE_PAIR_H
 
 #include "loop.h"
+#include "pump.h"
 
 struct half {
-	int pipe[2];  /* -1: none needed now */
-	size_t held;  /* bytes in the pipe */
-	bool ended;   /* end of file read */
-	bool done;    /* and passed on */
+	struct pump pump;
+	bool ended; /* end of file read */
+	bool done;  /* and passed on */
 };
 
 struct side {
@@ -37,7 +36,5 @@ struct pair {
  * NULL with errno: they are still the caller's. */
 struct pair *pair_open(struct engine *engine, int a, bool a_registered, int b, bool b_registered);
 void pair_close(struct pair *pair);
-/* Close the pipes that the engine keeps. */
-void pipes_clear(struct engine *engine);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Called by: loop.c, and whoever registers a descriptor.
  * Owns: the kernel's queue.  Never: owns the registered descriptors.
- * One file per kernel interface implements it: poller_epoll.c (epoll(7)). */
+ * One file per kernel interface implements it: poller_epoll.c (epoll(7)),
+ * poller_kqueue.c (kqueue(2)). */
 #ifndef TELEPRESENCE_POLLER_H
 #define TELEPRESENCE_POLLER_H
 

@@ -1,5 +1,7 @@
 #include "poller.h"
 
+#ifdef __linux__
+
 #include <errno.h>
 #include <sys/epoll.h>
 
@@ -48,3 +50,5 @@ int poller_wait(int poller, struct poll_ready *ready, int max, int timeout_ms)
 	}
 	return n;
 }
+
+#endif

@@ -8,6 +8,7 @@
 
 #include "link.h"
 #include "pair.h"
+#include "platform.h"
 #include "redirect.h"
 #include "tunnel.h"
 #include "udp_inlet.h"

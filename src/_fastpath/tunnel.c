@@ -11,6 +11,7 @@
 #include "carrier.h"
 #include "end.h"
 #include "opening.h"
+#include "platform.h"
 #include "server.h"
 
 enum {

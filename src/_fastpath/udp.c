@@ -5,6 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "datagrams.h"
+#include "platform.h"
+
+_Static_assert((int)UDP_BATCH <= (int)DATAGRAMS_MAX, "a batch is one call");
+
 enum { BUFFER_BYTES = 1024 * 1024 }; /* asked for; the kernel gives what its limits allow (socket(7)) */
 
 void udp_join(struct udp_half *a, struct udp_half *b)
@@ -41,10 +46,10 @@ int udp_socket(int family, union address *bound)
 {
 	int one = 1, size = BUFFER_BYTES;
 	socklen_t len;
-	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = datagram_socket(family);
 
-	if (fd == -1)
-		return -errno;
+	if (fd < 0)
+		return fd;
 	if (family == AF_INET6 && bound == NULL) /* else it is as its address has it */
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
@@ -63,29 +68,25 @@ int udp_socket(int family, union address *bound)
 
 int udp_receive(struct udp_batch *batch, int fd, bool *readable)
 {
-	struct mmsghdr messages[UDP_BATCH];
-	struct iovec vectors[UDP_BATCH];
+	struct datagram arrived[UDP_BATCH];
 	int n;
 
-	for (size_t i = 0; i < UDP_BATCH; i++) {
-		vectors[i] = (struct iovec){batch->slots[i].data, sizeof batch->slots[i].data};
-		messages[i].msg_hdr = (struct msghdr){
-			.msg_name = &batch->from[i],
-			.msg_namelen = sizeof batch->from[i],
-			.msg_iov = &vectors[i],
-			.msg_iovlen = 1,
+	for (size_t i = 0; i < UDP_BATCH; i++)
+		arrived[i] = (struct datagram){
+			.from = &batch->from[i],
+			.data = batch->slots[i].data,
+			.room = sizeof batch->slots[i].data,
 		};
-	}
-	n = recvmmsg(fd, messages, UDP_BATCH, MSG_DONTWAIT, NULL);
-	if (n == -1) {
+	n = datagrams_receive(fd, arrived, UDP_BATCH);
+	if (n < 0) {
 		/* Most others are ICMP's news of a datagram of the past, and are read away like this. */
-		*readable = errno != EAGAIN && errno != ENOMEM && errno != ENOBUFS;
+		*readable = n != -EAGAIN && n != -ENOMEM && n != -ENOBUFS;
 		return 0;
 	}
 	/* Fewer than asked for: the queue was empty, and an arrival after that is a new edge. */
 	*readable = n == UDP_BATCH;
 	for (int i = 0; i < n; i++)
-		batch->len[i] = messages[i].msg_len;
+		batch->len[i] = arrived[i].len;
 	return n;
 }
 
