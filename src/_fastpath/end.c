@@ -10,8 +10,11 @@ struct end *end_new(struct tunnel *tunnel, struct mux_stream *stream, const stru
 {
 	struct end *end = calloc(1, kind->size);
 
-	if (end == NULL)
+	if (end == NULL) {
+		mux_reset(&tunnel->mux, stream);
+		mux_release(&tunnel->mux, stream);
 		return NULL;
+	}
 	end->tunnel = tunnel;
 	end->stream = stream;
 	end->kind = kind;
@@ -26,11 +29,8 @@ struct end *end_new(struct tunnel *tunnel, struct mux_stream *stream, const stru
 struct end *end_open(struct tunnel *tunnel, const struct end_kind *kind)
 {
 	struct mux_stream *stream = mux_open(&tunnel->mux, NULL);
-	struct end *end = stream == NULL ? NULL : end_new(tunnel, stream, kind);
 
-	if (end == NULL && stream != NULL)
-		mux_release(&tunnel->mux, stream);
-	return end;
+	return stream == NULL ? NULL : end_new(tunnel, stream, kind);
 }
 
 int end_send(struct end *end, const uint8_t *data, size_t len)

@@ -32,7 +32,7 @@ struct end {
 	const struct end_kind *kind;
 };
 
-/* Zeroed but for its end, which owns `stream` from now on.  NULL: no memory. */
+/* Zeroed but for its end.  Takes the stream; NULL: no memory, and the stream has been reset. */
 struct end *end_new(struct tunnel *tunnel, struct mux_stream *stream, const struct end_kind *kind);
 /* The same with a stream of its own, of which the peer hears with the first bytes. */
 struct end *end_open(struct tunnel *tunnel, const struct end_kind *kind);

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint64_t
 
 
 cdef extern from "pthread.h" nogil:
@@ -9,15 +9,12 @@ cdef extern from "pthread.h" nogil:
 
 
 cdef extern from "loop.h" nogil:
-    enum event_kind:
-        EVENT_CARRIER_LOST
-        EVENT_TUNNEL_BROKEN
-        EVENT_SERVICE_OPENED
-
     struct engine_event:
-        event_kind kind
+        int kind
         uint64_t tunnel
         uint64_t received
+        uint64_t listener
+        uint16_t port
         int error
         int fd
         char name[256]
@@ -97,6 +94,11 @@ cdef extern from "tunnel.h" nogil:
 
 cdef extern from "link.h" nogil:
     int link_open(c_tunnel *, int fd, const poll_item *, const uint8_t *head, size_t) noexcept
+
+
+cdef extern from "exposure.h" nogil:
+    int64_t exposure_open(c_tunnel *, uint16_t pod_port, uint16_t laptop_port) noexcept
+    void exposure_close(c_tunnel *, uint64_t number) noexcept
 
 
 cdef extern from "server.h" nogil:

@@ -2,6 +2,7 @@ import socket
 from typing import Literal, TypedDict
 
 from _fastpath.events import Event
+from _fastpath.listener import Listener
 
 class TunnelStats(TypedDict):
     attached: bool
@@ -48,6 +49,12 @@ class Tunnel:
     def open_service(self, name: str) -> int:
         """Laptop: a stream to a service of the agent, as open_stream().
         OSError EINVAL: the name is not 1 to 255 ASCII bytes."""
+    def listen(self, pod_port: int, laptop_port: int) -> Listener:
+        """Laptop: the pod listens, and its connections go to 127.0.0.1 or ::1 of the laptop.
+        Whether it does is told by a Listening event.  pod_port 0: any free one, as the event says.
+        OverflowError: not a port.  OSError EPIPE: the tunnel is broken."""
+    def unlisten(self, number: int) -> None:
+        """What a Listener's close() does.  ValueError: the tunnel is closed."""
     def stats(self) -> TunnelStats: ...
     def close(self) -> None:
         """Reset all streams and close the servers that feed the tunnel.  Twice is harmless."""

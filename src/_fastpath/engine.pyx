@@ -9,10 +9,11 @@ from libc.stdlib cimport free
 import os
 import socket
 
-from _fastpath.events import CarrierLost, ServiceOpened, TunnelBroken
+from _fastpath.events import make_event
+from _fastpath.listener import Listener
 
 
-cdef int _check(int rc) except -1:
+cdef int64_t _check(int64_t rc) except -1:
     if rc < 0:
         raise OSError(-rc, os.strerror(-rc))
     return rc
@@ -23,8 +24,7 @@ cdef class Engine:
 
     def __cinit__(self):
         self._c = engine_start()
-        if self._c == NULL:
-            _check(-errno)
+        _check(-errno if self._c == NULL else 0)
 
     @property
     def event_fd(self):
@@ -39,11 +39,7 @@ cdef class Engine:
                 event = engine_take_event(self._c)
                 if event == NULL:
                     return taken
-                taken.append(
-                    CarrierLost(event.tunnel, event.received, event.error) if event.kind == EVENT_CARRIER_LOST
-                    else TunnelBroken(event.tunnel, event.error) if event.kind == EVENT_TUNNEL_BROKEN
-                    else ServiceOpened(event.tunnel, event.name.decode(errors="replace"), event.fd)
-                )
+                taken.append(make_event(event[0]))
                 free(event)
 
     def counters(self):
@@ -138,8 +134,15 @@ cdef class Tunnel(_Part):
         _check(0 if 1 <= len(word) <= 255 else -EINVAL)
         return self.open_stream(bytes([5, SOCKS5_SERVICE, 0, SOCKS5_DOMAIN, len(word)]) + word + bytes(2))
 
+    def listen(self, uint16_t pod_port, uint16_t laptop_port):
+        with _Locked(self.engine):
+            return Listener(self, _check(exposure_open(self._find(), pod_port, laptop_port)))
+
+    def unlisten(self, uint64_t number):
+        with _Locked(self.engine):
+            exposure_close(self._find(), number)
+
     def stats(self):
-        cdef c_tunnel *t
         with _Locked(self.engine):
             t = self._find()
             return dict(

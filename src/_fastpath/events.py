@@ -4,7 +4,7 @@ Called by: engine.pyx makes them, tunnel/ and agent/ read them.
 Owns: nothing; the taker of a ServiceOpened owns its fd.
 Never: anything per byte."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 
 class CarrierLost(NamedTuple):
@@ -30,4 +30,50 @@ class ServiceOpened(NamedTuple):
     fd: int
 
 
-Event = CarrierLost | TunnelBroken | ServiceOpened
+class Listening(NamedTuple):
+    """Laptop: the pod listens for a Listener, or does not, or no longer."""
+
+    tunnel: int
+    listener: int  # its number
+    port: int  # of the pod
+    error: int  # errno, 0: it listens
+
+
+class DialRefused(NamedTuple):
+    """Laptop: a connection to an exposed port found nobody here; once until it is taken."""
+
+    tunnel: int
+    listener: int
+    port: int  # of the pod
+    error: int
+
+
+Event = CarrierLost | TunnelBroken | ServiceOpened | Listening | DialRefused
+
+
+class RawEvent(TypedDict):
+    """struct engine_event of loop.h, but for its links."""
+
+    kind: int
+    tunnel: int
+    received: int
+    listener: int
+    port: int
+    error: int
+    fd: int
+    name: bytes
+
+
+def make_event(raw: RawEvent) -> Event:
+    """In the order of enum event_kind of loop.h."""
+    tunnel, listener, port, error = raw["tunnel"], raw["listener"], raw["port"], raw["error"]
+    match raw["kind"]:
+        case 0:
+            return CarrierLost(tunnel, raw["received"], error)
+        case 1:
+            return TunnelBroken(tunnel, error)
+        case 2:
+            return ServiceOpened(tunnel, raw["name"].decode(errors="replace"), raw["fd"])
+        case 3:
+            return Listening(tunnel, listener, port, error)
+    return DialRefused(tunnel, listener, port, error)

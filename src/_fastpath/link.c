@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "exposure.h"
 #include "platform.h"
 #include "request.h"
 #include "tunnel.h"
@@ -16,11 +17,12 @@ enum {
 	VECTORS = 8,
 };
 
-/* The agent's side of a stream whose request is being carried out. */
+/* A stream of the peer's whose request is being carried out. */
 struct dialling {
 	struct grave grave; /* first */
 	struct request_job job;
 	struct link *link;
+	uint16_t exposed_port; /* laptop: the pod's port that the connection came to */
 };
 
 /* The beginning of a stream of ours whose reply is not the program's to read. */
@@ -33,7 +35,7 @@ struct answer {
 struct link {
 	struct end end; /* first */
 	struct poll_item item;
-	struct dialling *dialling; /* agent: until the request has been carried out */
+	struct dialling *dialling; /* until the peer's request has been carried out */
 	struct answer *answer;	   /* of link_open_connect(): until the reply has come */
 	struct chain inbox;
 	bool readable, writable, hangup, broken;
@@ -346,6 +348,8 @@ static void request_done(struct request_job *job, uint8_t code, const struct soc
 		established(link, fd, true, addr);
 		return;
 	}
+	if (link->dialling->exposed_port != 0)
+		exposure_refused(link->end.tunnel, link->dialling->exposed_port, job->error);
 	link_clear(link);
 	(void)end_reply(&link->end, code, addr);
 	end_fin(&link->end);
@@ -385,7 +389,13 @@ static int start_request(struct link *link, const struct socks5_request *request
 	dialling->job.request = *request;
 	dialling->job.done = request_done;
 	link->dialling = dialling;
-	request_start(&dialling->job);
+	if (link->end.tunnel->agent) {
+		request_start(&dialling->job);
+	} else {
+		dialling->exposed_port = request->addr.port;
+		exposure_addresses(exposure_of(link->end.tunnel, request->addr.port), &dialling->job);
+		request_dial(&dialling->job);
+	}
 	return 0;
 }
 
@@ -395,11 +405,8 @@ struct end *link_serve(struct tunnel *tunnel, struct mux_stream *stream,
 	struct end *end = end_new(tunnel, stream, &link_kind);
 	struct link *link = (struct link *)end;
 
-	if (end == NULL) {
-		mux_reset(&tunnel->mux, stream);
-		mux_release(&tunnel->mux, stream);
+	if (end == NULL)
 		return NULL;
-	}
 	link->item = (struct poll_item){-1, link_ready};
 	if (request->cmd == SOCKS5_SERVICE)
 		start_service(link, &request->addr);

@@ -1,11 +1,11 @@
 /* One stream of the tunnel joined to one socket.
  *
- * Called by: opening.c (agent side), server.c and engine.pyx (laptop side).
+ * Called by: opening.c (streams of the peer's); server.c, redirect.c, listener.c and engine.pyx (ours).
  * Owns: the socket and the bytes that it did not take yet, at most the stream's window.
  * Never: outlives its tunnel.
  *
- * On the laptop the socket is there first and its request goes out as the stream's first bytes.
- * In the agent the stream is there first, its request is carried out, and the answer sent back. */
+ * Where a program connects, the socket is there first and a request goes out as the stream's first bytes.
+ * At the other side the stream is there first, its request is carried out, and the answer sent back. */
 #ifndef TELEPRESENCE_LINK_H
 #define TELEPRESENCE_LINK_H
 
@@ -21,7 +21,8 @@ int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const
  * one that is no success resets the program's connection.  Takes `fd`; as link_open(). */
 int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to);
 
-/* Agent: carry out the request of a stream, which is the link's from now on.  NULL: it is gone. */
+/* Carry out the request of a stream of the peer's, which is the link's from now on: in the agent any, on
+ * the laptop a connect to a port that has an exposure.  NULL: the stream is gone. */
 struct end *link_serve(struct tunnel *tunnel, struct mux_stream *stream,
 		       const struct socks5_request *request);
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "acceptor.h"
 #include "pair.h"
 #include "pump.h"
 #include "resolver.h"
@@ -177,7 +178,7 @@ static void turn(struct engine *engine, const struct poll_ready *ready, int n)
 	while ((node = list_shift(&engine->starved)) != NULL)
 		list_append(&starved, node);
 	while ((node = list_shift(&starved)) != NULL)
-		server_retry(list_entry(node, struct server, starved));
+		acceptor_retry(list_entry(node, struct acceptor, starved));
 	bury(engine);
 }
 

@@ -58,14 +58,23 @@ struct pipes {
 	int count;
 };
 
-enum event_kind { EVENT_CARRIER_LOST, EVENT_TUNNEL_BROKEN, EVENT_SERVICE_OPENED };
+/* In the order of events.py. */
+enum event_kind {
+	EVENT_CARRIER_LOST,
+	EVENT_TUNNEL_BROKEN,
+	EVENT_SERVICE_OPENED,
+	EVENT_LISTENING,
+	EVENT_DIAL_REFUSED,
+};
 
 struct engine_event {
 	struct list node;
 	enum event_kind kind;
 	uint64_t tunnel;   /* its number */
 	uint64_t received; /* CARRIER_LOST: offset for the next HELLO */
-	int error;	   /* CARRIER_LOST, TUNNEL_BROKEN: errno */
+	uint64_t listener; /* LISTENING, DIAL_REFUSED: its number */
+	uint16_t port;	   /* LISTENING, DIAL_REFUSED: of the pod */
+	int error;	   /* errno, or 0 */
 	int fd;		   /* SERVICE_OPENED: the taker owns it */
 	char name[256];	   /* SERVICE_OPENED */
 };

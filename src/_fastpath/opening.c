@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "end.h"
+#include "exposure.h"
 #include "link.h"
+#include "listener.h"
 #include "tunnel.h"
 #include "udp_stream.h"
 
@@ -18,7 +20,14 @@ static struct end *hand_over(struct end *end, const struct socks5_request *reque
 {
 	struct tunnel *tunnel = end->tunnel;
 
+	if (!tunnel->agent &&
+	    (request->cmd != SOCKS5_CONNECT || exposure_of(tunnel, request->addr.port) == NULL)) {
+		end_reset(end);
+		return NULL;
+	}
 	switch (request->cmd) {
+	case SOCKS5_LISTEN:
+		return listener_serve(tunnel, end_leave(end), request);
 	case SOCKS5_UDP_ASSOCIATE:
 		return udp_stream_serve(tunnel, end_leave(end));
 	case SOCKS5_CONNECT:
@@ -74,11 +83,6 @@ static const struct end_kind opening_kind = {
 
 void opening_accept(struct tunnel *tunnel, struct mux_stream *stream)
 {
-	/* A laptop is asked to connect: nothing exposes a port yet. */
-	if (!tunnel->agent || end_new(tunnel, stream, &opening_kind) == NULL) {
-		mux_reset(&tunnel->mux, stream);
-		mux_release(&tunnel->mux, stream);
-		return;
-	}
-	tunnel->engine->counters.streams_accepted++;
+	if (end_new(tunnel, stream, &opening_kind) != NULL)
+		tunnel->engine->counters.streams_accepted++;
 }

@@ -2,7 +2,7 @@
  *
  * Called by: tunnel.c.
  * Owns: the stream meanwhile; who carries the request out gets it.
- * Never: carries a request out. */
+ * Never: carries a request out; takes one on a laptop but for a port that it exposes. */
 #ifndef TELEPRESENCE_OPENING_H
 #define TELEPRESENCE_OPENING_H
 

@@ -36,7 +36,7 @@ static bool is_listener(const struct server *server, const struct socks5_addr *a
 	socklen_t len = sizeof bound;
 
 	memset(&bound, 0, sizeof bound);
-	if (getsockname(server->item.fd, &bound.any, &len) == -1)
+	if (getsockname(server->acceptor.item.fd, &bound.any, &len) == -1)
 		return true;
 	address_to_socks(&own, &bound);
 	return own.port == addr->port && own.host_len == addr->host_len &&

@@ -38,7 +38,8 @@ static void connected(struct request_job *job)
 
 static void dial_failed(struct request_job *job, int error)
 {
-	job->error = error;
+	if (job->error != ECONNREFUSED) /* which tells more than what the next address may say */
+		job->error = error;
 	list_remove(&job->timer.node);
 	if (job->item.fd != -1) {
 		close(job->item.fd);
@@ -92,7 +93,8 @@ static void dial_next(struct request_job *job)
 			engine_timer(job->engine, &job->timer, TIMER_DIAL);
 			return; /* dial_ready() follows, also for a connect that was over at once */
 		}
-		job->error = -rc;
+		if (job->error != ECONNREFUSED)
+			job->error = -rc;
 		if (job->item.fd != -1)
 			close(job->item.fd);
 		job->item.fd = -1;
@@ -173,17 +175,29 @@ static void look_up(struct request_job *job, bool reverse)
 	job->lookup = lookup;
 }
 
+static void prepare(struct request_job *job)
+{
+	job->lookup = NULL;
+	job->item = (struct poll_item){-1, dial_ready};
+	job->timer.expired = dial_expired;
+	list_init(&job->timer.node);
+	job->next_address = 0;
+	job->error = EADDRNOTAVAIL;
+}
+
+void request_dial(struct request_job *job)
+{
+	prepare(job);
+	dial_next(job);
+}
+
 void request_start(struct request_job *job)
 {
 	const struct socks5_addr *addr = &job->request.addr;
 	bool named = addr->atyp == SOCKS5_DOMAIN;
 
-	job->lookup = NULL;
-	job->item = (struct poll_item){-1, dial_ready};
-	job->timer.expired = dial_expired;
-	list_init(&job->timer.node);
-	job->n_addresses = job->next_address = 0;
-	job->error = EADDRNOTAVAIL;
+	prepare(job);
+	job->n_addresses = 0;
 	switch (job->request.cmd) {
 	case SOCKS5_CONNECT:
 		if (named) {

@@ -1,6 +1,6 @@
 /* What a SOCKS5 request asks for, done from this side: connect, resolve, reverse resolve.
  *
- * Called by: link.c (agent's streams), server.c (a server without a tunnel).
+ * Called by: link.c (streams of the peer's), server.c (a server without a tunnel).
  * Owns: the lookup and the half-open socket, until done() or request_cancel().
  * Never: speaks SOCKS; the caller turns the result into a reply. */
 #ifndef TELEPRESENCE_REQUEST_H
@@ -27,6 +27,8 @@ struct request_job {
 };
 
 void request_start(struct request_job *job);
+/* Connect to one of the job's addresses at its request's port; the caller has filled in both. */
+void request_dial(struct request_job *job);
 /* No done() afterwards.  Harmless when it is over or was never started. */
 void request_cancel(struct request_job *job);
 

@@ -15,8 +15,6 @@
 #include "udp_outlet.h"
 #include "udp_stream.h"
 
-enum { ACCEPTS_A_TURN = 64 };
-
 static void client_free(struct client *client)
 {
 	request_cancel(&client->job);
@@ -298,42 +296,14 @@ static void client_open(struct server *server, int fd)
 	engine_timer(server->engine, &client->timer, TIMER_HANDSHAKE);
 }
 
-static void server_accept(struct server *server)
+static void server_accepted(struct acceptor *acceptor, int fd)
 {
-	for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-		int fd = socket_accept(server->item.fd);
+	struct server *server = list_entry(acceptor, struct server, acceptor);
 
-		if (fd >= 0) {
-			if (server->transparent)
-				redirect_open(server, fd);
-			else
-				client_open(server, fd);
-			continue;
-		}
-		if (fd == -EINTR || fd == -ECONNABORTED)
-			continue;
-		/* Out of descriptors or memory: the edge is gone, so come back by the clock. */
-		if (fd != -EAGAIN && list_empty(&server->starved))
-			list_append(&server->engine->starved, &server->starved);
-		return;
-	}
-	engine_task(server->engine, &server->task);
-}
-
-static void server_run(struct task *task)
-{
-	server_accept(list_entry(task, struct server, task));
-}
-
-void server_retry(struct server *server)
-{
-	server_accept(server);
-}
-
-static void server_ready(struct poll_item *item, unsigned events)
-{
-	(void)events;
-	server_accept(list_entry(item, struct server, item));
+	if (server->transparent)
+		redirect_open(server, fd);
+	else
+		client_open(server, fd);
 }
 
 struct server *server_open(struct engine *engine, int listener, struct tunnel *tunnel,
@@ -347,10 +317,6 @@ struct server *server_open(struct engine *engine, int listener, struct tunnel *t
 	server->engine = engine;
 	server->tunnel = tunnel;
 	server->number = ++engine->numbers;
-	server->item = (struct poll_item){listener, server_ready};
-	server->task.run = server_run;
-	list_init(&server->task.node);
-	list_init(&server->starved);
 	if (user != NULL) {
 		server->with_password = true;
 		server->user_len = (uint8_t)strlen(user);
@@ -358,9 +324,7 @@ struct server *server_open(struct engine *engine, int listener, struct tunnel *t
 		memcpy(server->user, user, server->user_len);
 		memcpy(server->pass, pass, server->pass_len);
 	}
-	rc = socket_prepare(listener);
-	if (rc == 0)
-		rc = poller_add(engine->poller, &server->item);
+	rc = acceptor_open(&server->acceptor, engine, listener, server_accepted);
 	if (rc != 0) {
 		free(server);
 		errno = -rc;
@@ -383,10 +347,7 @@ void server_close(struct server *server)
 		else if (client->server == server)
 			client->server = NULL;
 	}
-	close(server->item.fd);
-	server->item.fd = -1;
+	acceptor_close(&server->acceptor);
 	list_remove(&server->node);
-	list_remove(&server->starved);
-	list_remove(&server->task.node);
 	engine_bury(server->engine, &server->grave);
 }

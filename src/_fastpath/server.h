@@ -1,7 +1,7 @@
 /* A SOCKS5 server on a listening socket: through a tunnel, or dialling by itself.
  * A transparent one has no SOCKS; see redirect.h.
  *
- * Called by: engine.pyx (open, close), loop.c (clean-up, retry).
+ * Called by: engine.pyx (open, close), loop.c (clean-up).
  * Owns: the listening socket, and its clients until their request is complete.
  * Never: resolves or connects; that is the agent's part, or that of request.c and udp_outlet.c.
  *
@@ -10,18 +10,17 @@
 #ifndef TELEPRESENCE_SERVER_H
 #define TELEPRESENCE_SERVER_H
 
-#include "loop.h"
+#include "acceptor.h"
 #include "request.h"
 
 struct tunnel;
 
 struct server {
 	struct grave grave; /* first */
-	struct list node, starved;
-	struct task task;
+	struct list node;
+	struct acceptor acceptor;
 	struct engine *engine;
 	struct tunnel *tunnel; /* NULL: dial here */
-	struct poll_item item;
 	uint64_t number;
 	bool transparent; /* no SOCKS: where a program meant to go is the request */
 	bool with_password;
@@ -49,8 +48,6 @@ struct server *server_open(struct engine *engine, int listener, struct tunnel *t
 			   const char *user, const char *pass);
 /* Established connections live on. */
 void server_close(struct server *server);
-/* Try again to accept after descriptors had run out. */
-void server_retry(struct server *server);
 void client_close(struct client *client);
 
 #endif

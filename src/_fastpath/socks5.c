@@ -233,6 +233,7 @@ static const struct {
 	{EPERM, SOCKS5_NOT_ALLOWED},
 	{EAFNOSUPPORT, SOCKS5_BAD_ATYP},
 	{EOPNOTSUPP, SOCKS5_BAD_COMMAND},
+	{EADDRINUSE, SOCKS5_IN_USE},
 };
 
 uint8_t socks5_reply_from_errno(int error)

@@ -44,6 +44,7 @@ enum socks5_reply {
 	SOCKS5_TTL_EXPIRED = 0x06,
 	SOCKS5_BAD_COMMAND = 0x07,
 	SOCKS5_BAD_ATYP = 0x08,
+	SOCKS5_IN_USE = 0x80, /* ours, of LISTEN: the port is taken */
 };
 
 enum {

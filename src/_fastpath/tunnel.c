@@ -307,6 +307,7 @@ struct tunnel *tunnel_open(struct engine *engine, bool agent)
 	list_init(&tunnel->task.node);
 	list_init(&tunnel->ends);
 	list_init(&tunnel->waiting);
+	list_init(&tunnel->exposures);
 	mux_init(&tunnel->mux, !agent, tunnel_emit, tunnel);
 	list_append(&engine->tunnels, &tunnel->node);
 	return tunnel;

@@ -39,7 +39,7 @@ struct tunnel {
 	int64_t owed; /* bytes received since the last acknowledgement, without the peer's own */
 	uint64_t ack_due_us, ping_due_us, pinged_us, heard_us;
 	uint32_t ping;
-	struct list ends, waiting;
+	struct list ends, waiting, exposures;
 	uint8_t *input; /* CARRIER_READ bytes */
 };
 

@@ -191,11 +191,8 @@ struct end *udp_stream_serve(struct tunnel *tunnel, struct mux_stream *stream)
 	struct udp_half *outlet = end == NULL ? NULL : udp_outlet_open(tunnel->engine);
 
 	if (outlet == NULL || end_reply(end, SOCKS5_SUCCEEDED, NULL) != 0) {
-		mux_reset(&tunnel->mux, stream);
 		if (end != NULL)
-			end_free(end);
-		else
-			mux_release(&tunnel->mux, stream);
+			end_reset(end);
 		if (outlet != NULL)
 			outlet->close(outlet);
 		return NULL;

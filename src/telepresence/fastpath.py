@@ -9,12 +9,23 @@ Owns: nothing; an Engine owns what is handed to it until its close().
 Never: payload bytes; all of them stay in the engine's thread."""
 
 from _fastpath.engine import Engine, RedirectServer, Relay, SocksServer, Tunnel
-from _fastpath.events import CarrierLost, Event, ServiceOpened, TunnelBroken
+from _fastpath.events import (
+    CarrierLost,
+    DialRefused,
+    Event,
+    Listening,
+    ServiceOpened,
+    TunnelBroken,
+)
+from _fastpath.listener import Listener
 
 __all__ = [
     "CarrierLost",
+    "DialRefused",
     "Engine",
     "Event",
+    "Listener",
+    "Listening",
     "RedirectServer",
     "Relay",
     "ServiceOpened",

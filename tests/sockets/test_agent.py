@@ -174,7 +174,7 @@ def test_it_ends_when_no_client_comes(nothing_is_left: None) -> None:
 
 
 def test_sigterm_ends_it_at_once(agent: Agent) -> None:
-    agent.knock().close()
+    agent.carrier(0)[0].close()
     began = time.monotonic()
     agent.process.send_signal(signal.SIGTERM)
     code, said = agent.end()

@@ -73,9 +73,13 @@ def test_a_reset_travels_both_ways(ends: Ends) -> None:
     assert seen.wait(20)
     server.close()
 
-    server = Server(reset)
-    with ends.open("127.0.0.1", server.port) as sock, pytest.raises(ConnectionResetError):
-        read_reply(sock)
+    def reset_later(sock: socket.socket) -> None:
+        read_exactly(sock, 1)
+        reset(sock)
+
+    server = Server(reset_later)
+    with ends.connect("127.0.0.1", server.port) as sock, pytest.raises(ConnectionResetError):
+        sock.sendall(b"x")
         sock.recv(1)
     server.close()
 

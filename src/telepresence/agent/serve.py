@@ -19,7 +19,14 @@ from dataclasses import dataclass
 from telepresence import hello
 from telepresence.agent.services import serve_service
 from telepresence.errors import ProtocolError, TunnelError
-from telepresence.fastpath import Engine, ServiceOpened, SocksServer, Tunnel, TunnelBroken
+from telepresence.fastpath import (
+    CarrierLost,
+    Engine,
+    ServiceOpened,
+    SocksServer,
+    Tunnel,
+    TunnelBroken,
+)
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +172,8 @@ class Session:
                 self._spawn(serve_service(event))
             elif isinstance(event, TunnelBroken):
                 self._end(f"the tunnel broke: {os.strerror(event.error)}")
-            elif not self._tunnel.stats()["attached"]:  # else a newer carrier is there already
+            elif isinstance(event, CarrierLost) and not self._tunnel.stats()["attached"]:
+                # else a newer carrier is there already
                 log.info("carrier lost after %d bytes, errno %d", event.received, event.error)
                 self._expect_client(self._settings.resume_timeout_s, "the client has been gone")
 
