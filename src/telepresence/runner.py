@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import subprocess
+import threading
 
 from telepresence.errors import TelepresenceError
 from telepresence.values import ExitStatus, Launch
@@ -52,10 +53,24 @@ class Child:
                 f"cannot start {launch.program}: {exc.strerror}",
                 hint="does it run without telepresence?",
             ) from exc
-        self._pidfd = os.pidfd_open(self._process.pid)
-        asyncio.get_running_loop().add_reader(self._pidfd, self._on_end)
+        self._look(self._process)
         log.info("started %s as process %d", launch.program, self._process.pid)
         return self
+
+    def _look(self, process: subprocess.Popen[bytes]) -> None:
+        """Have _on_end() called: by a descriptor where there is pidfd_open(2), else by a thread."""
+        loop = asyncio.get_running_loop()
+        if hasattr(os, "pidfd_open"):
+            self._pidfd = os.pidfd_open(process.pid)
+            loop.add_reader(self._pidfd, self._on_end)
+            return
+
+        def wait() -> None:
+            process.wait()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+                loop.call_soon_threadsafe(self._on_end)
+
+        threading.Thread(target=wait, name=f"process {process.pid}", daemon=True).start()
 
     def _on_end(self) -> None:
         assert self._process is not None

@@ -16,6 +16,17 @@ from telepresence.values import ExitStatus, Launch
 DEADLINE_S = 10.0
 
 
+@pytest.fixture(autouse=True, params=["descriptor", "thread"])
+def both_ways_to_notice_the_end(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """macOS has no pidfd_open(2)."""
+    if request.param == "thread":
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    elif not hasattr(os, "pidfd_open"):
+        pytest.skip("this system has no pidfd_open(2)")
+
+
 def shell(script: str, **environ: str) -> Launch:
     variables = {
         b"PATH": os.environb[b"PATH"],
