@@ -10,6 +10,7 @@ import shutil
 import stat
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 HEAD_BYTES = 1 << 16  # program headers and notes are at the front of every file that links
@@ -57,6 +58,8 @@ def _why_privileged(path: str, status: os.stat_result) -> str:
         return "a setuid program"
     if status.st_mode & stat.S_ISGID and status.st_gid != os.getegid():
         return "a setgid program"
+    if sys.platform != "linux":
+        return ""
     try:
         os.getxattr(path, "security.capability")
     except OSError:
@@ -86,6 +89,8 @@ def _why_foreign(head: bytes) -> str:
 
 def why_no_supervisor(supervisor: Path) -> str:
     """What keeps the supervisor from working on this machine; "" if nothing does."""
+    if sys.platform != "linux":
+        return "this system has no seccomp"
     try:
         done = subprocess.run(
             [supervisor, "--check"],

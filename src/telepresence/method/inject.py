@@ -7,6 +7,7 @@ Never: needs a privilege; lets another user of the laptop through (the server as
 that only the settings file has).
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -19,6 +20,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from telepresence.fastpath import Engine, SocksServer, Tunnel
+from telepresence.method.sip import system_mirror, unprotected
 from telepresence.method.supervise import supervised
 from telepresence.values import Environment, Launch, Plan
 
@@ -77,6 +79,8 @@ async def prepare(
             environ[b"PROMPT_COMMAND"] = PROMPT
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
         launch = Launch(program=plan.program, argv=plan.argv, environ=environ)
+        if (mirror := system_mirror()) is not None:
+            launch = await asyncio.to_thread(unprotected, launch, mirror)
         if plan.supervisor is None:
             yield launch
         else:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.method import inject
+from telepresence.method.sip import Mirror
 from telepresence.values import Environment, Launch, Plan
 
 DEADLINE_S = 10.0
@@ -139,3 +141,20 @@ def test_a_shells_prompt_names_the_context_and_runs_nothing_of_its_name(engine: 
         assert said.stdout.decode() == f"@{PLAN.context}|here> |"
 
     inside(engine, look, dataclasses.replace(PLAN, is_shell=True))
+
+
+def test_where_the_system_protects_its_programs_copies_are_started(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "system" / "bin").mkdir(parents=True)
+    shutil.copy2("/bin/sh", tmp_path / "system" / "bin" / "tell")
+    (tmp_path / "system" / "bin" / "tell").write_text("#!/bin/sh\n")
+    mirror = Mirror(tmp_path / "mirror", root=tmp_path / "system")
+    monkeypatch.setattr(inject, "system_mirror", lambda: mirror)
+
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        assert launch.program == mirror.copy_of("/bin/tell")
+        assert launch.environ[b"PATH"] == os.fsencode(mirror.folder) + b"/bin"
+        assert launch.environ[inject.PRELOAD.encode()] == b"/opt/a shim.so"
+
+    inside(engine, look, dataclasses.replace(PLAN, program="/bin/tell"))
