@@ -67,6 +67,9 @@ static const struct sock_filter program[] = {
 	ASK_IF_GIVEN(SYS_sendto, 4),
 	ASK_AT(SYS_sendmsg),
 	ASK_AT(SYS_sendmmsg),
+	ASK_IF_GIVEN(SYS_recvfrom, 4),
+	ASK_AT(SYS_recvmsg),
+	ASK_AT(SYS_recvmmsg),
 	/* What a ring does is not seen here.  Programs that know io_uring know kernels without it. */
 	REFUSE_AT(SYS_io_uring_setup),
 	ALLOW,

@@ -20,8 +20,11 @@
 
 #include "calls.h"
 #include "dial.h"
+#include "flow.h"
+#include "names.h"
 #include "peers.h"
 #include "program.h"
+#include "receiving.h"
 #include "report.h"
 #include "shim.h"
 
@@ -97,6 +100,8 @@ static int supervise(struct room *room)
 	while (rc == 0 && room->status == -1)
 		rc = loop_turn(&sup->loop);
 	dial_drop_all(sup);
+	receiving_drop_all(sup);
+	flow_drop_all(sup);
 	close(sup->listener);
 	close(sup->loop.queue);
 	if (rc == 0)
@@ -120,8 +125,11 @@ static int run(char **words)
 	sup->log = (int)strtol(words[1], NULL, 10);
 	(void)fcntl(sup->log, F_SETFD, FD_CLOEXEC);
 	list_init(&sup->dials);
+	list_init(&sup->receives);
+	flow_prepare(sup);
 	sup->peers = peers_new();
-	rc = sup->peers == NULL ? -ENOMEM : loop_open(&sup->loop);
+	sup->names = names_new(sup);
+	rc = sup->peers == NULL || sup->names == NULL ? -ENOMEM : loop_open(&sup->loop);
 	if (rc == 0)
 		rc = program_start(&room.program, words[2], words + 3);
 	if (rc < 0) {
@@ -130,6 +138,7 @@ static int run(char **words)
 	}
 	sup->listener = rc;
 	rc = supervise(&room);
+	names_free(sup->names);
 	free(sup->peers);
 	return rc;
 }

@@ -12,6 +12,11 @@ struct peer *peers_new(void)
 	return calloc(UINT16_MAX + 1, sizeof(struct peer));
 }
 
+socklen_t target_len(const union target *target)
+{
+	return target->any.sa_family == AF_INET ? sizeof target->v4 : sizeof target->v6;
+}
+
 uint64_t peers_cookie(int fd)
 {
 	uint64_t cookie = 0;

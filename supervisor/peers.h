@@ -30,6 +30,7 @@ struct peer *peers_new(void);
 struct peer *peers_place(struct peer *peers, int fd);
 /* What is known of this very socket, or NULL. */
 struct peer *peers_find(struct peer *peers, int fd);
+socklen_t target_len(const union target *target);
 uint64_t peers_cookie(int fd);
 
 #endif

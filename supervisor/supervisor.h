@@ -9,6 +9,7 @@
 #include "loop.h"
 #include "settings.h"
 
+struct names;
 struct peer;
 
 struct supervisor {
@@ -19,6 +20,11 @@ struct supervisor {
 	const struct settings *settings;
 	struct peer *peers;
 	struct list dials;
+	struct list receives; /* calls that wait for a datagram */
+	struct names *names;
+	struct list flows;
+	size_t n_flows, flows_max; /* at flows_max those whose sockets are closed make way */
+	struct timer flow_sweep;
 };
 
 #endif

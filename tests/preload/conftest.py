@@ -25,6 +25,7 @@ from shim_rig import (
     Rig,
     build,
 )
+from supervisor_rig import Supervisor, build_closed_programs, build_supervisor
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +84,28 @@ def make_pod() -> Iterator[MakePod]:
             return stack.enter_context(contextlib.closing(pod))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def closed() -> Path:
+    """Programs that no shim can enter."""
+    return build_closed_programs()
+
+
+@pytest.fixture(scope="session")
+def plain_supervisor() -> Path:
+    return build_supervisor("plain")
+
+
+@pytest.fixture(scope="session")
+def sanitized_supervisor() -> Path:
+    return build_supervisor("sanitized", "-DSANITIZE=ON")
+
+
+@pytest.fixture(params=["plain", "sanitized"])
+def supervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Supervisor:
+    path: Path = request.getfixturevalue(f"{request.param}_supervisor")
+    return Supervisor(path, tmp_path / "preload.conf")
 
 
 @pytest.fixture

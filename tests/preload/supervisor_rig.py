@@ -55,11 +55,11 @@ def build_supervisor(name: str, *flags: str) -> Path:
 
 
 def build_closed_programs() -> Path:
-    """Static and Go programs; a folder with fetch-go, fetch-musl, fetch-glibc and talk."""
+    """Static and Go programs; a folder with fetch-go, fetch-musl, fetch-glibc, talk and post."""
     BUILT.mkdir(parents=True, exist_ok=True)
     quiet = ["-w", "-O1", "-D_GNU_SOURCE", "-static"]
     sources = {"fetch-musl": ("musl-gcc", "fetch.c"), "fetch-glibc": ("gcc", "fetch.c"),
-               "talk": ("gcc", "talk.c")}  # fmt: skip
+               "talk": ("gcc", "talk.c"), "post": ("gcc", "post.c")}  # fmt: skip
     for name, (compiler, source) in sources.items():
         words = [compiler, *quiet, "-o", BUILT / name, PROGRAMS / source]
         # glibc's linker warns that static programs load its resolver at run time; they may.
@@ -68,3 +68,9 @@ def build_closed_programs() -> Path:
     words = ["go", "build", "-o", BUILT / "fetch-go", PROGRAMS / "fetch.go"]
     subprocess.run(words, check=True, env=go)
     return BUILT
+
+
+def run_closed(argv: list[str]) -> str:
+    """What it prints without any supervisor."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=RUN_S, check=False)
+    return done.stdout

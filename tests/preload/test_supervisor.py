@@ -12,30 +12,8 @@ import pytest
 
 from fake_pod import CONNECT, FakePod
 from shim_rig import ECHO, ECHO6, FORBIDDEN, FREE, HELD, REFUSED, SMTP, UNREACHABLE, WEB, MakePod
-from supervisor_rig import Done, Supervisor, build_closed_programs, build_supervisor
+from supervisor_rig import Done, Supervisor
 from test_talk import TEMPERS, WAYS
-
-
-@pytest.fixture(scope="session")
-def closed() -> Path:
-    """Programs that no shim can enter."""
-    return build_closed_programs()
-
-
-@pytest.fixture(scope="session")
-def plain_supervisor() -> Path:
-    return build_supervisor("plain")
-
-
-@pytest.fixture(scope="session")
-def sanitized_supervisor() -> Path:
-    return build_supervisor("sanitized", "-DSANITIZE=ON")
-
-
-@pytest.fixture(params=["plain", "sanitized"])
-def supervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Supervisor:
-    path: Path = request.getfixturevalue(f"{request.param}_supervisor")
-    return Supervisor(path, tmp_path / "preload.conf")
 
 
 @pytest.fixture
