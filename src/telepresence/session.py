@@ -12,13 +12,12 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, TypeVar
 
 from telepresence.console import Console
 from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
-from telepresence.errors import TelepresenceError
 from telepresence.fastpath import Engine
 from telepresence.method import inject
 from telepresence.plan import RIGHTS, make_plan
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 METHODS = {"inject-tcp": inject.prepare}
 SHIMS = {"inject-tcp": inject.SHIM}
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
@@ -96,20 +96,19 @@ async def _plan(options: Options, console: Console) -> AsyncIterator["tuple[Api,
         await connection.close()
 
 
-async def _first_end(child: Child, *troubles: "asyncio.Future[None]") -> ExitStatus:
-    """The child's end, or the error of what ended first."""
-    waiting = asyncio.ensure_future(child.wait())
-    ends: list[asyncio.Future[None] | asyncio.Future[ExitStatus]] = [waiting, *troubles]
+async def _unless(work: Coroutine[object, object, T], *troubles: "asyncio.Future[None]") -> T:
+    """What the work gives, or the error of what ended before it."""
+    task = asyncio.ensure_future(work)
     try:
+        ends: list[asyncio.Future[T] | asyncio.Future[None]] = [task, *troubles]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
         for trouble in troubles:
-            if trouble.done():
+            if trouble.done() and not task.done():
                 trouble.result()
-        raise TelepresenceError("the session ended without a reason")
+        return await task
     finally:
-        waiting.cancel()
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
@@ -124,11 +123,10 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         engine = await undo.enter("engine", _engine())
         pod = await proxy.ready()
         console.stage("pod ready")
-        keeper = await undo.enter(
-            "tunnel", Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
-        )
+        keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
+        await _unless(undo.enter("tunnel", keeper), proxy.ended)
         console.stage("tunnel up")
-        ends = await keeper.endpoints()
+        ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
         environment = make_environment(plan, pod, ends)
         for note in write_files(plan, environment):
             console.say(note)
@@ -138,7 +136,7 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         child = await undo.enter("process", Child(launch))
         console.stage("process started")
         interrupts.left_to_child = True
-        status = await _first_end(child, proxy.ended, keeper.failed)
+        status = await _unless(child.wait(), proxy.ended, keeper.failed)
         console.stage("process ended")
     console.stage("undone")
     for name, error in undo.failures:

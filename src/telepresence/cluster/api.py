@@ -40,6 +40,10 @@ class ApiError(ClusterError):
         self.reason = reason
 
 
+class Unreachable(ClusterError):
+    """Nobody answered: another try may find somebody."""
+
+
 class Api:
     """One context's API server."""
 
@@ -50,7 +54,7 @@ class Api:
         self.server = str(client.configuration.host)
 
     async def request(self, method: str, path: str, body: Json | None = None, **query: str) -> Json:
-        """The decoded answer.  ApiError for a refusal, ClusterError when nobody answers."""
+        """The decoded answer.  ApiError for a refusal, Unreachable when nobody answers."""
         return json.loads(await self._read(method, path, body, query))  # type: ignore[no-any-return]
 
     async def text(self, path: str, **query: str) -> str:
@@ -101,9 +105,9 @@ class Api:
         response: aiohttp.ClientResponse = answer.response
         return response
 
-    def _unreachable(self, exc: BaseException) -> ClusterError:
+    def _unreachable(self, exc: BaseException) -> Unreachable:
         why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
-        return ClusterError(
+        return Unreachable(
             f"cannot reach the API server {self.server} of context {self.context}: {why}",
             hint="is the cluster running, and is this the right --context?",
         )

@@ -11,7 +11,7 @@ import logging
 from types import TracebackType
 
 from telepresence.cluster import faults, manifest
-from telepresence.cluster.api import Api, ApiError, Json
+from telepresence.cluster.api import Api, ApiError, Json, Unreachable
 from telepresence.errors import ClusterError
 from telepresence.values import Plan, Pod
 
@@ -122,7 +122,7 @@ class ProxyPod:
                 except ApiError as exc:
                     if exc.status != 410:  # Gone: the version is too old, look anew
                         raise
-                except ClusterError as exc:
+                except Unreachable as exc:
                     log.warning("watching the pod: %s", exc)
                     await asyncio.sleep(REWATCH_PAUSE_S)
                 version = await self._look()
@@ -138,7 +138,7 @@ class ProxyPod:
                 if exc.status == 404:
                     raise ClusterError(f"pod {self._plan.pod_name} was deleted") from exc
                 raise
-            except ClusterError:
+            except Unreachable:
                 await asyncio.sleep(REWATCH_PAUSE_S)
                 continue
             await self._see(pod)
