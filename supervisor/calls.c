@@ -8,6 +8,7 @@
 #include "caller.h"
 #include "dial.h"
 #include "flow.h"
+#include "privileges.h"
 #include "receiving.h"
 #include "sending.h"
 
@@ -99,6 +100,10 @@ void calls_take(struct supervisor *sup, const struct call *call)
 	case SYS_recvmsg:
 	case SYS_recvmmsg:
 		receiving_take(sup, call);
+		break;
+	case SYS_execve:
+	case SYS_execveat:
+		privileges_take(sup, call);
 		break;
 	default:
 		asked_leave(sup, call);

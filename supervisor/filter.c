@@ -63,6 +63,8 @@ static const struct sock_filter program[] = {
 	LOAD(FIELD(nr)),
 	NATIVE_ABI,
 	ASK_AT(SYS_connect),
+	ASK_AT(SYS_execve), /* for the log */
+	ASK_AT(SYS_execveat),
 	ASK_AT(SYS_getpeername),
 	ASK_IF_GIVEN(SYS_sendto, 4),
 	ASK_AT(SYS_sendmsg),

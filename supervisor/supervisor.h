@@ -5,6 +5,7 @@
 #define TELEPRESENCE_SUPERVISOR_SUPERVISOR_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "loop.h"
 #include "settings.h"
@@ -12,11 +13,18 @@
 struct names;
 struct peer;
 
+enum { TOLD_MAX = 64 };
+
 struct supervisor {
 	struct loop loop;
 	int listener; /* of seccomp */
 	int log;      /* one line each; -1: none */
 	bool closed_told; /* that a program keeps even its own user out: told once */
+	struct {
+		dev_t device;
+		ino_t inode;
+	} told[TOLD_MAX]; /* programs that run without their rights */
+	size_t n_told;
 	const struct settings *settings;
 	struct peer *peers;
 	struct list dials;

@@ -98,3 +98,10 @@ def test_an_ordinary_user_runs_a_go_program(
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.startswith(HELLO), done.stderr
+
+
+@pytest.mark.parametrize("name", ["ping", "traceroute"])
+def test_what_needs_icmp_exits_55(telepresence: Telepresence, name: str) -> None:
+    done = telepresence(*INJECT, "--run", "sh", "-c", f"{name} helloworld")
+    assert done.code == 55
+    assert f"T: {name} cannot work" in done.err

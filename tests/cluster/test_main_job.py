@@ -65,7 +65,7 @@ def test_the_pods_environment_is_the_childs(telepresence: Telepresence) -> None:
     assert environ["TELEPRESENCE_CONTAINER"] == "telepresence"
     assert environ["TELEPRESENCE_METHOD"] == "inject-tcp"
     assert environ["HOME"] == os.environ["HOME"]
-    assert environ["PATH"] == os.environ["PATH"]
+    assert environ["PATH"].endswith(":" + os.environ["PATH"])  # substitutes come first
 
 
 def test_a_shell_is_the_users_own_and_its_programs_are_in_the_cluster(

@@ -188,3 +188,44 @@ def test_an_ordinary_user_needs_no_privilege(
     )  # fmt: skip
     assert done.out.startswith("pods\n"), done
     assert "connection refused" in done.out
+
+
+def test_a_setuid_program_runs_without_its_rights_and_is_told_of_once(
+    plain_supervisor: Path, pod: FakePod, tmp_path: Path
+) -> None:
+    """su(1) asks for a password, and cannot look it up as nobody."""
+    if os.geteuid() != 0:
+        pytest.skip("an ordinary user cannot make setuid programs")
+    own = tmp_path / "own-id"
+    shutil.copy("/usr/bin/id", own)
+    own.chmod(0o4755)
+    shutil.copy(plain_supervisor, tmp_path)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    nobody = pwd.getpwnam("nobody")
+    supervisor = Supervisor(tmp_path / plain_supervisor.name, tmp_path / "preload.conf")
+    script = f"{own} -u; cd {tmp_path}; ./own-id -u; su -c id; exit 0"
+    done = supervisor.run(
+        ["/bin/sh", "-c", script], pod.settings(),
+        user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
+    )  # fmt: skip
+    assert done.out.startswith(f"{nobody.pw_uid}\n{nobody.pw_uid}\n")
+    assert "uid=0" not in done.out
+    lines = done.log.splitlines()
+    assert len(lines) == 2, lines
+    assert lines[0] == f"{own} (setuid) runs without the rights that would give it"
+    assert "/su (setuid) runs without" in lines[1]
+
+
+def test_su_of_root_changes_the_user_and_still_reaches_the_pod(
+    supervisor: Supervisor, closed: Path, pod: FakePod, tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may become another user without a password")
+    shutil.copy(closed / "fetch-go", tmp_path)
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    script = f"id -un; {tmp_path}/fetch-go http://{WEB[0]}/"
+    words = ["/bin/su", "-s", "/bin/sh", "nobody", "-c", script]
+    done = supervisor.run(words, pod.settings())
+    assert done.out == "nobody\npods\n", done

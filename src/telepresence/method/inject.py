@@ -21,6 +21,7 @@ from pathlib import Path
 
 from telepresence.fastpath import Engine, SocksServer, Tunnel
 from telepresence.method.sip import system_mirror, unprotected
+from telepresence.method.substitutes import put_substitutes
 from telepresence.method.supervise import supervised
 from telepresence.values import Environment, Launch, Plan
 
@@ -78,7 +79,11 @@ async def prepare(
             environ[b"TELEPRESENCE_CONTEXT"] = plan.context.encode()
             environ[b"PROMPT_COMMAND"] = PROMPT
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
-        launch = Launch(program=plan.program, argv=plan.argv, environ=environ)
+        launch = put_substitutes(
+            Launch(program=plan.program, argv=plan.argv, environ=environ),
+            directory / "bin",
+            datagrams=plan.supervisor is not None,
+        )
         if (mirror := system_mirror()) is not None:
             launch = await asyncio.to_thread(unprotected, launch, mirror)
         if plan.supervisor is None:

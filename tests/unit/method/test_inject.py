@@ -68,7 +68,10 @@ def test_a_launch_has_the_environment_and_the_shim(engine: Engine) -> None:
     def look(launch: Launch, settings: dict[str, str]) -> None:
         assert (launch.program, launch.argv) == ("/bin/sh", ("sh", "-c", "true"))
         environ = launch.environ
-        assert environ.items() >= PROCESS.items()
+        assert environ.items() >= {k: v for k, v in PROCESS.items() if k != b"PATH"}.items()
+        substitutes, *laptops = environ[b"PATH"].split(b":")
+        assert laptops == PROCESS[b"PATH"].split(b":")
+        assert os.access(os.fsdecode(substitutes) + "/ping", os.X_OK)
         assert environ[inject.PRELOAD.encode()] == b"/opt/a shim.so"
         assert b"PROMPT_COMMAND" not in environ
 
@@ -154,7 +157,7 @@ def test_where_the_system_protects_its_programs_copies_are_started(
 
     def look(launch: Launch, settings: dict[str, str]) -> None:
         assert launch.program == mirror.copy_of("/bin/tell")
-        assert launch.environ[b"PATH"] == os.fsencode(mirror.folder) + b"/bin"
+        assert launch.environ[b"PATH"].endswith(b":" + os.fsencode(mirror.folder) + b"/bin")
         assert launch.environ[inject.PRELOAD.encode()] == b"/opt/a shim.so"
 
     inside(engine, look, dataclasses.replace(PLAN, program="/bin/tell"))

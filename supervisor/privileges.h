@@ -1,0 +1,14 @@
+/* Programs that would have more rights than their user, but for the filter: the log says so, once each.
+ *
+ * Called by: calls.c.
+ * Owns: nothing.  Never: keeps a program from being started; decides what the kernel does. */
+#ifndef TELEPRESENCE_SUPERVISOR_PRIVILEGES_H
+#define TELEPRESENCE_SUPERVISOR_PRIVILEGES_H
+
+#include "notify.h"
+#include "supervisor.h"
+
+/* execve(2) and execveat(2), which the kernel then carries out. */
+void privileges_take(struct supervisor *sup, const struct call *call);
+
+#endif

@@ -1,0 +1,51 @@
+"""What is run in the place of programs that cannot work."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from telepresence.method.substitutes import EXIT_CODE, put_substitutes
+from telepresence.values import Launch
+
+
+def launch(*argv: str, program: str = "/bin/x", **environ: bytes) -> Launch:
+    return Launch(program=program, argv=argv, environ={b"HOME": b"/", **{
+        key.encode(): value for key, value in environ.items()}})  # fmt: skip
+
+
+def run(made: Launch) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(made.argv, executable=made.program, env=made.environ,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["ping", "traceroute"])
+@pytest.mark.parametrize("datagrams", [True, False])
+def test_what_needs_icmp_says_so_and_exits_55(tmp_path: Path, name: str, datagrams: bool) -> None:
+    done = run(put_substitutes(launch(name, "redis"), tmp_path / "bin", datagrams=datagrams))
+    assert (done.returncode, done.stdout) == (EXIT_CODE, "") == (55, "")
+    assert done.stderr.startswith(f"T: {name} cannot work with --method inject-tcp: ")
+    assert "ICMP" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_shell_finds_them_before_the_real_ones(tmp_path: Path) -> None:
+    script = launch("sh", "-c", "nslookup redis; echo $?", program="/bin/sh", PATH=b"/usr/bin:/bin")
+    done = run(put_substitutes(script, tmp_path / "bin", datagrams=False))
+    assert done.stdout == "55\n"
+    assert "nslookup cannot work" in done.stderr
+
+
+def test_what_asks_name_servers_is_the_users_where_datagrams_are_carried(tmp_path: Path) -> None:
+    made = put_substitutes(launch("dig", program="/usr/bin/dig"), tmp_path / "bin", datagrams=True)
+    assert made.program == "/usr/bin/dig"
+    assert not (tmp_path / "bin" / "dig").exists()
+    assert made.environ[b"HOME"] == b"/"
+
+
+def test_a_path_is_taken_at_its_word(tmp_path: Path) -> None:
+    made = put_substitutes(launch("/bin/ping", program="/bin/ping", PATH=b"/a:/b"),
+                           tmp_path / "bin", datagrams=True)  # fmt: skip
+    assert made.program == "/bin/ping"
+    assert made.environ[b"PATH"] == os.fsencode(tmp_path / "bin") + b":/a:/b"
