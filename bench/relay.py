@@ -24,8 +24,8 @@ CONNECTIONS = 300
 CHUNK = bytes(256 * 1024)
 
 
-def serve(handle: object) -> int:
-    door = socket.create_server(("127.0.0.1", 0), backlog=512)
+def serve(handle: object, host: str = "127.0.0.1") -> int:
+    door = socket.create_server((host, 0), backlog=512)
 
     def accept() -> None:
         while True:
