@@ -6,6 +6,7 @@
 
 #include "asked.h"
 #include "caller.h"
+#include "detour.h"
 #include "dial.h"
 #include "flow.h"
 #include "privileges.h"
@@ -82,6 +83,24 @@ static void on_getpeername(struct supervisor *sup, const struct call *call)
 		asked_leave(sup, call);
 }
 
+/* getsockopt(SO_ERROR) of a connect that took a detour: the true reason in place of the kernel's. */
+static void on_socket_error(struct supervisor *sup, const struct call *call)
+{
+	int fd = sup->door == -1 ? -1 : caller_take_fd(call->thread, (int)call->args[0]), kernels = 0;
+	int error = fd < 0 ? 0 : detour_take_error(sup, peers_cookie(fd));
+	socklen_t len = sizeof error;
+
+	if (error != 0)
+		(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &kernels, &len);
+	if (fd >= 0)
+		close(fd);
+	if (error != 0 && caller_write(call->thread, call->args[3], &error, sizeof error) == 0 &&
+	    caller_write(call->thread, call->args[4], &len, sizeof len) == 0)
+		(void)notify_result(sup->listener, call->id, 0);
+	else
+		asked_leave(sup, call);
+}
+
 void calls_take(struct supervisor *sup, const struct call *call)
 {
 	switch (call->number) {
@@ -90,6 +109,9 @@ void calls_take(struct supervisor *sup, const struct call *call)
 		break;
 	case SYS_getpeername:
 		on_getpeername(sup, call);
+		break;
+	case SYS_getsockopt:
+		on_socket_error(sup, call);
 		break;
 	case SYS_sendto:
 	case SYS_sendmsg:

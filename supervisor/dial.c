@@ -2,14 +2,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "detour.h"
 #include "home.h"
 #include "talk.h"
+
+/* Of a thread that asked not to be kept waiting. */
+enum { PATIENCE_MS = 1000, PATIENCE_ALONE_MS = 20 };
 
 struct waiter {
 	struct list node;
@@ -18,11 +24,12 @@ struct waiter {
 
 struct dial {
 	struct watch watch; /* our descriptor of the program's socket */
-	struct timer timer; /* until SO_SNDTIMEO is over */
+	struct timer timer; /* until limit_ms are over: SO_SNDTIMEO of a connect that waits */
 	struct list node, waiting;
 	struct supervisor *sup;
+	bool waits;
+	int64_t began_ms, limit_ms;
 	uint64_t cookie;
-	socklen_t target_len;
 	union target target;
 	struct talk talk;
 };
@@ -62,11 +69,13 @@ static bool tell(struct dial *dial, int error)
 
 static void drop(struct dial *dial)
 {
-	loop_forget(&dial->sup->loop, &dial->watch);
+	if (dial->watch.fd != -1)
+		loop_forget(&dial->sup->loop, &dial->watch);
 	loop_stop_timer(&dial->timer);
 	list_remove(&dial->node);
 	(void)tell(dial, ENOMEM); /* nobody waits any more, but for one that found no memory */
-	close(dial->watch.fd);
+	if (dial->watch.fd != -1)
+		close(dial->watch.fd);
 	free(dial);
 }
 
@@ -75,11 +84,12 @@ static void finish(struct dial *dial, int error)
 	struct peer *place;
 	bool heard;
 
+	dial->sup->answer_ms = loop_now_ms() - dial->began_ms;
 	if (error != 0)
 		dissolve(dial->watch.fd);
 	place = error == 0 ? peers_place(dial->sup->peers, dial->watch.fd) : NULL;
 	if (place != NULL)
-		*place = (struct peer){dial->cookie, dial->target_len, false, dial->target};
+		*place = (struct peer){dial->cookie, target_len(&dial->target), false, dial->target};
 	heard = tell(dial, error);
 	if (place != NULL)
 		place->unannounced = !heard;
@@ -111,10 +121,42 @@ static void on_ready(struct watch *watch, uint32_t events)
 		finish(dial, error);
 }
 
-/* A blocking connect(2) says so when SO_SNDTIMEO is over, and goes on (socket(7)). */
+/* The program must not be kept any longer: it goes on, and so does its connect. */
+static void turn_aside(struct dial *dial)
+{
+	struct supervisor *sup = dial->sup;
+	const int fd = dial->watch.fd;
+	int error;
+
+	loop_forget(&sup->loop, &dial->watch);
+	dissolve(fd);
+	error = detour_begin(sup, fd, dial->cookie, &dial->target);
+	if (error == 0)
+		dial->watch.fd = -1; /* the detour's */
+	(void)tell(dial, error == 0 ? EINPROGRESS : error);
+	drop(dial);
+}
+
 static void on_timeout(struct timer *timer)
 {
-	(void)tell(list_entry(timer, struct dial, timer), EINPROGRESS);
+	struct dial *dial = list_entry(timer, struct dial, timer);
+
+	if (dial->waits) /* says so when SO_SNDTIMEO is over, and goes on (socket(7)) */
+		(void)tell(dial, EINPROGRESS);
+	else
+		turn_aside(dial);
+}
+
+/* How long a connect that should not wait may keep its thread: a program with others goes on meanwhile,
+ * and a straight connection is worth it. */
+static int64_t patience_ms(pid_t thread)
+{
+	char path[32];
+	struct stat tasks;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/task", (int)thread);
+	/* A folder has a link from each of its folders, from itself and from its parent. */
+	return stat(path, &tasks) == 0 && tasks.st_nlink > 3 ? PATIENCE_MS : PATIENCE_ALONE_MS;
 }
 
 static int64_t timeout_ms(int fd)
@@ -150,7 +192,7 @@ static struct dial *dial_new(struct supervisor *sup, uint64_t cookie, int fd,
 	dial->watch = (struct watch){fd, on_ready};
 	dial->timer.expired = on_timeout;
 	dial->target = *target;
-	dial->target_len = target_len(target);
+	dial->began_ms = loop_now_ms();
 	list_init(&dial->timer.node);
 	list_init(&dial->waiting);
 	(void)home_request(&target->any, &addr);
@@ -173,46 +215,74 @@ static struct dial *find(struct supervisor *sup, uint64_t cookie)
 	return NULL;
 }
 
-/* The way to the server: 0 or EINPROGRESS, else the errno that the program gets, or -1: it is done. */
-static int set_out(struct supervisor *sup, int fd, int family)
+/* A socket that has been here before: 0 for a new connect, an errno, or -1: it is connected now. */
+static int known(struct supervisor *sup, int fd, uint64_t cookie)
 {
-	int error = talk_reach(sup->settings, fd, family);
-	struct peer *peer;
+	struct peer *peer = peers_find(sup->peers, fd);
+	union target far;
+	socklen_t len = sizeof far;
 
-	if (error == EISCONN && (peer = peers_find(sup->peers, fd)) != NULL && peer->unannounced) {
-		peer->unannounced = false; /* the call that brought it there was interrupted */
-		return -1;
-	}
-	if (error != 0 && error != EINPROGRESS && error != EISCONN && error != EALREADY)
-		dissolve(fd);
-	return error;
+	if (detour_is_under_way(sup, cookie))
+		return EALREADY;
+	if (peer == NULL || getpeername(fd, &far.any, &len) == -1)
+		return detour_take_error(sup, cookie);
+	if (!peer->unannounced)
+		return EISCONN;
+	peer->unannounced = false; /* the call that brought it there has not said so */
+	return -1;
 }
 
-static void begin(struct supervisor *sup, const struct call *call, struct dial *dial, int flags)
+/* Straight to the server: 0 when the dial goes on, or an errno. */
+static int set_out(struct dial *dial, uint64_t id)
 {
+	struct supervisor *sup = dial->sup;
 	const int fd = dial->watch.fd;
-	int error = set_out(sup, fd, dial->target.any.sa_family);
-	int64_t limit_ms;
+	int error = talk_reach(sup->settings, fd, dial->target.any.sa_family);
+	uint32_t events = (error == 0 ? (uint32_t)EPOLLIN : (uint32_t)EPOLLOUT) | EPOLLRDHUP;
 
-	if (error == 0 || error == EINPROGRESS) {
-		uint32_t events = error == 0 ? EPOLLIN : EPOLLOUT;
-
-		if (await(dial, call->id) &&
-		    loop_watch(&sup->loop, &dial->watch, events | EPOLLRDHUP) == 0) {
-			limit_ms = (flags & O_NONBLOCK) != 0 ? 0 : timeout_ms(fd);
-			if (limit_ms > 0)
-				loop_timer(&sup->loop, &dial->timer, limit_ms);
-			if (error == 0)
-				go_on(dial);
-			return;
-		}
+	if (error == EISCONN || error == EALREADY)
+		return error;
+	if (error == 0 || error == EINPROGRESS)
+		error = await(dial, id) && loop_watch(&sup->loop, &dial->watch, events) == 0
+				? error
+				: ENOMEM;
+	if (error != 0 && error != EINPROGRESS) {
 		dissolve(fd);
-		error = ENOMEM;
+		return error;
 	}
+	if (dial->limit_ms > 0)
+		loop_timer(&sup->loop, &dial->timer, dial->limit_ms);
+	if (error == 0)
+		go_on(dial);
+	return 0;
+}
+
+static void answer(struct supervisor *sup, const struct call *call, int error)
+{
 	if (error == -1)
 		(void)notify_result(sup->listener, call->id, 0);
 	else
 		(void)notify_error(sup->listener, call->id, error);
+}
+
+static void begin(struct supervisor *sup, const struct call *call, struct dial *dial)
+{
+	const int fd = dial->watch.fd;
+	int error;
+
+	dial->waits = (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0;
+	dial->limit_ms = dial->waits ? timeout_ms(fd) : patience_ms(call->thread);
+	if (dial->waits || sup->answer_ms <= dial->limit_ms) {
+		error = set_out(dial, call->id);
+		if (error == 0)
+			return;
+	} else { /* the last ones took too long as well */
+		error = detour_begin(sup, fd, dial->cookie, &dial->target);
+		if (error == 0)
+			dial->watch.fd = -1;
+		error = error == 0 ? EINPROGRESS : error;
+	}
+	answer(sup, call, error);
 	drop(dial);
 }
 
@@ -220,19 +290,21 @@ void dial_call(struct supervisor *sup, const struct call *call, int fd, const un
 {
 	uint64_t cookie = peers_cookie(fd);
 	struct dial *dial = find(sup, cookie);
+	int error;
 
 	if (dial != NULL) { /* a signal came between, and the program or the kernel asks again */
 		close(fd);
 		if (!await(dial, call->id))
-			(void)notify_error(sup->listener, call->id, ENOMEM);
+			answer(sup, call, ENOMEM);
 		return;
 	}
-	dial = dial_new(sup, cookie, fd, target);
+	error = known(sup, fd, cookie);
+	dial = error == 0 ? dial_new(sup, cookie, fd, target) : NULL;
 	if (dial != NULL) {
-		begin(sup, call, dial, fcntl(fd, F_GETFL));
+		begin(sup, call, dial);
 		return;
 	}
-	(void)notify_error(sup->listener, call->id, ENOMEM);
+	answer(sup, call, error == 0 ? ENOMEM : error);
 	close(fd);
 }
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -66,6 +67,9 @@ static const struct sock_filter program[] = {
 	ASK_AT(SYS_execve), /* for the log */
 	ASK_AT(SYS_execveat),
 	ASK_AT(SYS_getpeername),
+	/* getsockopt(SO_ERROR), with which programs learn how a connect has ended. */
+	SKIP_UNLESS(SYS_getsockopt, 6), LOAD(LOW(1)), SKIP_UNLESS(SOL_SOCKET, 3), LOAD(LOW(2)),
+	SKIP_UNLESS(SO_ERROR, 1), ASK, ALLOW,
 	ASK_IF_GIVEN(SYS_sendto, 4),
 	ASK_AT(SYS_sendmsg),
 	ASK_AT(SYS_sendmmsg),

@@ -122,12 +122,12 @@ static void loopback(union target *out, int family, bool mapped)
 	out->any.sa_family = (sa_family_t)family;
 	if (family == AF_INET) {
 		out->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	} else if (!mapped) {
-		out->v6.sin6_addr = in6addr_loopback;
 	} else {
-		out->v6.sin6_addr.s6_addr[10] = out->v6.sin6_addr.s6_addr[11] = 0xff;
-		out->v6.sin6_addr.s6_addr[12] = 127;
-		out->v6.sin6_addr.s6_addr[15] = 1;
+		out->v6.sin6_addr = in6addr_loopback;
+	}
+	if (mapped) {
+		loopback(out, AF_INET, false);
+		peers_map(out, out);
 	}
 }
 
@@ -192,11 +192,8 @@ static int find_own(int fd, union target *own)
 static void say_as(int family, const union target *target, union target *out)
 {
 	*out = *target;
-	if (target->any.sa_family == family || family == AF_INET)
-		return;
-	loopback(out, AF_INET6, true);
-	memcpy(out->v6.sin6_addr.s6_addr + 12, &target->v4.sin_addr, 4);
-	out->v6.sin6_port = target->v4.sin_port;
+	if (target->any.sa_family != family && family == AF_INET6)
+		peers_map(target, out);
 }
 
 /* NULL with errno. */

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "detour.h"
 #include "dial.h"
 #include "flow.h"
 #include "names.h"
@@ -100,6 +101,7 @@ static int supervise(struct room *room)
 	while (rc == 0 && room->status == -1)
 		rc = loop_turn(&sup->loop);
 	dial_drop_all(sup);
+	detour_drop_all(sup);
 	receiving_drop_all(sup);
 	flow_drop_all(sup);
 	close(sup->listener);
@@ -125,7 +127,10 @@ static int run(char **words)
 	sup->log = (int)strtol(words[1], NULL, 10);
 	(void)fcntl(sup->log, F_SETFD, FD_CLOEXEC);
 	list_init(&sup->dials);
+	list_init(&sup->detours);
+	list_init(&sup->relays);
 	list_init(&sup->receives);
+	sup->door = -1;
 	flow_prepare(sup);
 	sup->peers = peers_new();
 	sup->names = names_new(sup);

@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
@@ -10,6 +11,30 @@
 struct peer *peers_new(void)
 {
 	return calloc(UINT16_MAX + 1, sizeof(struct peer));
+}
+
+void peers_map(const union target *v4, union target *out)
+{
+	const union target from = *v4;
+
+	memset(out, 0, sizeof *out);
+	out->v6.sin6_family = AF_INET6;
+	out->v6.sin6_port = from.v4.sin_port;
+	out->v6.sin6_addr.s6_addr[10] = out->v6.sin6_addr.s6_addr[11] = 0xff;
+	memcpy(out->v6.sin6_addr.s6_addr + 12, &from.v4.sin_addr, 4);
+}
+
+bool peers_unmap(union target *target)
+{
+	const union target from = *target;
+
+	if (!IN6_IS_ADDR_V4MAPPED(&from.v6.sin6_addr))
+		return false;
+	memset(target, 0, sizeof *target);
+	target->v4.sin_family = AF_INET;
+	target->v4.sin_port = from.v6.sin6_port;
+	memcpy(&target->v4.sin_addr, from.v6.sin6_addr.s6_addr + 12, 4);
+	return true;
 }
 
 socklen_t target_len(const union target *target)

@@ -30,6 +30,9 @@ struct peer *peers_new(void);
 struct peer *peers_place(struct peer *peers, int fd);
 /* What is known of this very socket, or NULL. */
 struct peer *peers_find(struct peer *peers, int fd);
+/* IPv4 as IPv6 has it (RFC 4291 section 2.5.5.2), and back: false if it is none. */
+void peers_map(const union target *v4, union target *out);
+bool peers_unmap(union target *target);
 socklen_t target_len(const union target *target);
 uint64_t peers_cookie(int fd);
 

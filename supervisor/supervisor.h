@@ -8,12 +8,12 @@
 #include <sys/types.h>
 
 #include "loop.h"
+#include "peers.h"
 #include "settings.h"
 
 struct names;
-struct peer;
 
-enum { TOLD_MAX = 64 };
+enum { TOLD_MAX = 64, FAILURES_MAX = 64 };
 
 struct supervisor {
 	struct loop loop;
@@ -28,6 +28,15 @@ struct supervisor {
 	const struct settings *settings;
 	struct peer *peers;
 	struct list dials;
+	int64_t answer_ms; /* how long the pod took for the last connect */
+	struct list detours, relays;
+	int door; /* detour.c's; -1: not open */
+	union target door_address;
+	struct {
+		uint64_t cookie;
+		int error;
+	} failures[FAILURES_MAX]; /* of detours, until they are told; the oldest makes way */
+	size_t next_failure;
 	struct list receives; /* calls that wait for a datagram */
 	struct names *names;
 	struct list flows;

@@ -150,8 +150,12 @@ class FakePod:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
-    def close(self) -> None:
+    def release(self) -> None:
+        """Those that are held get their replies."""
         self._released.set()
+
+    def close(self) -> None:
+        self.release()
         with contextlib.suppress(OSError):
             self._door.shutdown(socket.SHUT_RDWR)
         self._door.close()
