@@ -9,17 +9,13 @@ from pathlib import Path
 
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
-from telepresence.values import Facts, Options, Plan, Right
+from telepresence.rights import rules
+from telepresence.values import Facts, Options, Plan
 
-RIGHTS = (
-    Right(verb="create", resource="pods"),
-    Right(verb="get", resource="pods"),
-    Right(verb="list", resource="pods"),
-    Right(verb="watch", resource="pods"),
-    Right(verb="delete", resource="pods"),
-    Right(verb="get", resource="pods/log"),
-    Right(verb="create", resource="pods/portforward"),
-)
+# Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
+_NAME_CHARS, _SESSION_CHARS = 50, 12
+# Where the image has what the agent is made of: a volume there would hide it.
+_AGENT_PLACES = ("/", "/opt", "/opt/telepresence", "/usr", "/usr/bin", "/usr/lib", "/lib", "/lib64")
 
 
 def image_name(options: Options, environ: dict[str, str]) -> str:
@@ -35,16 +31,9 @@ def _refuse_missing_rights(facts: Facts) -> None:
     if not facts.denied:
         return
     missing = ", ".join(str(right) for right in facts.denied)
-    rules: dict[str, list[str]] = {}
-    for right in RIGHTS:
-        rules.setdefault(right.resource, []).append(right.verb)
-    role = "\n".join(
-        f'  - {{apiGroups: [""], resources: ["{resource}"], verbs: {verbs}}}'.replace("'", '"')
-        for resource, verbs in rules.items()
-    )
     raise ClusterError(
         f"you may not {missing} in namespace {facts.namespace} of context {facts.context}",
-        hint=f"ask for a Role with these rules:\n{role}",
+        hint=f"ask for a Role with these rules:\n{rules(facts.needed)}",
     )
 
 
@@ -104,6 +93,35 @@ def _refuse_files(options: Options, facts: Facts) -> None:
         raise UsageError("--env-syntax is for --env-file, which is not given", hint="name the file")
 
 
+def _container(options: Options, facts: Facts) -> str:
+    """The one whose place the command takes: the first, or the one that is named."""
+    workload, target = facts.workload, options.swap_deployment
+    if workload is None or target is None:
+        return "telepresence"
+    containers = workload.template["spec"]["containers"]
+    by_name = {container["name"]: container for container in containers}
+    name = target.container or containers[0]["name"]
+    if name not in by_name:
+        raise ClusterError(
+            f"{workload} has no container {name}", hint=f"it has: {', '.join(by_name)}"
+        )
+    for mount in by_name[name].get("volumeMounts", []):
+        if (mount["mountPath"].rstrip("/") or "/") in _AGENT_PLACES:
+            raise ClusterError(
+                f"{workload} mounts volume {mount['name']} at {mount['mountPath']}, "
+                "where the agent's own files are",
+                hint="it cannot be swapped with this image; --new-deployment changes nothing of it",
+            )
+    return str(name)
+
+
+def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
+    start = session.hex()[:_SESSION_CHARS]
+    if facts.workload is not None:
+        return f"{facts.workload.name[:_NAME_CHARS].rstrip('-.')}-{start}"
+    return options.new_deployment or f"telepresence-{start}"
+
+
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
     program = _program(options, facts)
@@ -115,13 +133,19 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         )
     shim, supervisor, notes = _engines(options, facts)
     _refuse_files(options, facts)
+    container = _container(options, facts)
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
         namespace=facts.namespace,
         kubectl=facts.kubectl,
-        pod_name=options.new_deployment or f"telepresence-{session.hex()[:12]}",
+        pod_name=_pod_name(options, facts, session),
+        container=container,
         image=image_name(options, facts.environ),
+        user=facts.user,
+        since=facts.now,
+        serviceaccount=options.serviceaccount,
+        workload=facts.workload,
         session=session,
         secret=secret,
         method=options.method,

@@ -20,13 +20,15 @@ from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
 from telepresence.fastpath import Engine
 from telepresence.method import inject
-from telepresence.plan import RIGHTS, make_plan
+from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.undo import Undo
 from telepresence.values import ExitStatus, Options, Plan
 
 if TYPE_CHECKING:
     from telepresence.cluster.api import Api
+    from telepresence.cluster.claim import Claim
+    from telepresence.cluster.proxy import ProxyPod
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +86,7 @@ async def _plan(options: Options, console: Console) -> AsyncIterator["tuple[Api,
     connection = await api.connect(options.context, options.namespace)
     console.stage("kubeconfig read")
     try:
-        facts = await observe.observe(options, connection, RIGHTS, SHIMS[options.method])
+        facts = await observe.observe(options, connection, SHIMS[options.method])
         console.stage("cluster asked")
         plan = make_plan(
             options, facts, session=secrets.token_bytes(16), secret=secrets.token_bytes(32)
@@ -111,15 +113,36 @@ async def _unless(work: Coroutine[object, object, T], *troubles: "asyncio.Future
         await asyncio.wait([task])
 
 
+async def _pod(
+    undo: Undo, connection: "Api", plan: Plan, console: Console
+) -> "tuple[ProxyPod, Claim | None]":
+    """The proxy pod, created; of a swap, in the place of its workload."""
+    from telepresence.cluster.claim import Claim
+    from telepresence.cluster.lease import Lease
+    from telepresence.cluster.proxy import ProxyPod
+
+    workload = plan.workload
+    if workload is None:
+        proxy = await undo.enter("proxy pod", ProxyPod(connection, plan))
+        console.stage("pod created")
+        return proxy, None
+    for hint in workload.hints:
+        console.say(hint)
+    lease = await undo.enter("lease", Lease(connection, plan, workload))
+    proxy = await undo.enter("proxy pod", ProxyPod(connection, plan, lease.reference))
+    console.stage("pod created")
+    claim = await undo.enter("replicas", Claim(connection, plan, workload, console.say))
+    console.stage("workload scaled to 0")
+    return proxy, claim
+
+
 async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
     from telepresence.cluster.manifest import CARRIER_PORT
-    from telepresence.cluster.proxy import ProxyPod
     from telepresence.tunnel.keeper import Keeper
 
     async with Undo() as undo:
         connection, plan = await undo.enter("API connection", _plan(options, console))
-        proxy = await undo.enter("proxy pod", ProxyPod(connection, plan))
-        console.stage("pod created")
+        proxy, claim = await _pod(undo, connection, plan, console)
         engine = await undo.enter("engine", _engine())
         pod = await proxy.ready()
         console.stage("pod ready")
@@ -133,6 +156,9 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         console.stage("environment read")
         prepare = METHODS[plan.method]
         launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
+        if claim is not None:
+            await claim.alone()
+            console.stage("workload's pods gone")
         child = await undo.enter("process", Child(launch))
         console.stage("process started")
         interrupts.left_to_child = True

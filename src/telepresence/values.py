@@ -10,6 +10,19 @@ Never: changes once made; touches the machine.
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A workload as the user names it: [KIND/]NAME[:CONTAINER]."""
+
+    kind: str | None
+    name: str
+    container: str | None
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}" if self.kind else self.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +31,9 @@ class Options:
 
     method: str
     inject: str  # auto, preload or seccomp
-    new_deployment: str | None  # None: a random name
+    new_deployment: str | None  # None: a random name, unless a workload is swapped
+    swap_deployment: Target | None
+    serviceaccount: str | None
     command: tuple[str, ...]  # empty: the user's shell
     context: str | None
     namespace: str | None
@@ -38,9 +53,30 @@ class Right:
 
     verb: str
     resource: str  # "pods", "pods/log"
+    group: str = ""  # of the API; "" is the core's
 
     def __str__(self) -> str:
         return f"{self.verb} {self.resource}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """What keeps pods running: a Deployment and its like, as it was when it was looked at."""
+
+    kind: str
+    name: str
+    path: str  # of the object in the API
+    plural: str
+    group: str
+    uid: str
+    version: str  # resourceVersion
+    replicas: int
+    selector: str  # of its pods, as a query has it
+    template: dict[str, Any] = field(repr=False)  # of its pods; its env may hold secrets
+    hints: tuple[str, ...] = ()  # what will interfere, in words for the user
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +86,7 @@ class Facts:
     context: str
     namespace: str
     server: str
+    needed: tuple[Right, ...]
     denied: tuple[Right, ...]
     kubectl: str | None  # path of kubectl or oc
     direct: bool  # this laptop may open connections of its own to the API server
@@ -62,6 +99,9 @@ class Facts:
     program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
+    user: str = ""  # name@host, told to others who want the same workload
+    now: str = ""  # RFC 3339
+    workload: Workload | None = None  # the one that is to be swapped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +129,11 @@ class Plan:
     env_json: str | None = None
     env_file: str | None = None
     env_syntax: str | None = None
+    container: str = "telepresence"  # the agent's, within the pod
+    user: str = ""
+    since: str = ""  # RFC 3339, by the laptop's clock
+    serviceaccount: str | None = None
+    workload: Workload | None = None  # is scaled to 0 while its copy, the pod, stands in for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

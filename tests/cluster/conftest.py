@@ -32,9 +32,13 @@ def telepresence(tmp_path: Path) -> Iterator[Telepresence]:
     logs = " ".join(path.read_text() for path in tmp_path.rglob("telepresence.log"))
     for name, namespace in re.findall(r"created pod (\S+) in namespace (\S+)", logs):
         field = f"--field-selector=metadata.name={name}"
-        assert not objects("pods", "-n", namespace, field), "a session left its pod"
-        left = subprocess.run(["pgrep", "-af", f"port-forward.*pod/{name}"], stdout=subprocess.PIPE)
-        assert not left.stdout, "a session left its port-forward"
+        left = [pod for pod in objects("pods", "-n", namespace, field)
+                if "deletionTimestamp" not in pod["metadata"]]  # fmt: skip
+        assert not left, "a session left its pod"
+        forwards = ["pgrep", "-af", f"port-forward.*pod/{name}"]
+        assert not subprocess.run(forwards, stdout=subprocess.PIPE, check=False).stdout, (
+            "a session left its port-forward"
+        )
 
 
 @pytest.fixture

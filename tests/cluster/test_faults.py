@@ -10,6 +10,8 @@ import pytest
 
 import crashing
 from rig import Telepresence, kubectl, objects
+from telepresence import cli
+from telepresence.rights import rights
 
 RUN_TRUE = ("--method", "inject-tcp", "--run", "true")
 
@@ -130,11 +132,9 @@ def test_missing_rights_are_named_before_anything_is_changed(
 def test_exactly_the_rights_that_it_names_are_enough(
     telepresence: Telepresence, namespace: str
 ) -> None:
-    from telepresence.plan import RIGHTS
-
     rules = [
         {"apiGroups": [""], "resources": [right.resource], "verbs": [right.verb]}
-        for right in RIGHTS
+        for right in rights(cli.parse([]), None)
     ]
     kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(role(namespace, rules)))
     account = as_account(telepresence, namespace)

@@ -7,7 +7,7 @@ import pytest
 
 from telepresence import __version__, cli
 from telepresence.errors import UsageError
-from telepresence.values import Options
+from telepresence.values import Options, Target
 
 GOLDEN = Path(__file__).with_name("test_help.txt")
 
@@ -16,6 +16,8 @@ DEFAULTS = {
     "method": "inject-tcp",
     "inject": "auto",
     "new_deployment": None,
+    "swap_deployment": None,
+    "serviceaccount": None,
     "command": (),
     "context": None,
     "namespace": None,
@@ -49,6 +51,8 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--method=inject-tcp"], {}),
         (["-n", "quickstart"], {"new_deployment": "quickstart"}),
         (["--new-deployment", "quickstart"], {"new_deployment": "quickstart"}),
+        (["-s", "web"], {"swap_deployment": Target(kind=None, name="web", container=None)}),
+        (["--serviceaccount", "a.b"], {"serviceaccount": "a.b"}),
         (["--context", "east"], {"context": "east"}),
         (["--namespace", "prod"], {"namespace": "prod"}),
         (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
@@ -93,6 +97,9 @@ def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -
         (["-n", ""], "no Kubernetes name"),
         (["-n", "a" * 64], "no Kubernetes name"),
         (["-n", "a\n"], "no Kubernetes name"),
+        (["-s", ""], "'' is no Kubernetes name"),
+        (["-n", "a", "-s", "b"], "not allowed with"),
+        (["--serviceaccount", "A"], "'A' is no Kubernetes name"),
         (["--context", ""], "the value is empty"),
         (["--namespace="], "the value is empty"),
         (["--image", ""], "the value is empty"),

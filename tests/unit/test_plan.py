@@ -7,14 +7,17 @@ import pytest
 
 from telepresence import __version__, cli
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
-from telepresence.plan import RIGHTS, image_name, make_plan
-from telepresence.values import Facts, Options, Plan
+from telepresence.plan import image_name, make_plan
+from telepresence.rights import rights
+from telepresence.values import Facts, Options, Plan, Target, Workload
 
 OPTIONS = cli.parse(["--logfile", "-", "--run", "curl", "-s", "http://helloworld"])
+RIGHTS = rights(OPTIONS, None)
 FACTS = Facts(
     context="east",
     namespace="prod",
     server="https://203.0.113.1:6443",
+    needed=RIGHTS,
     denied=(),
     kubectl="/usr/bin/kubectl",
     direct=True,
@@ -163,3 +166,43 @@ def test_a_plan_has_the_environments_options() -> None:
                            "--env-file", "f", "--env-syntax", "sh", "--run", "true"]))  # fmt: skip
     assert (made.env_include, made.env_exclude) == (("A",), ("B",))
     assert (made.env_json, made.env_file, made.env_syntax) == ("j", "f", "sh")
+
+
+WORKLOAD = Workload(
+    kind="Deployment", name="web", path="/apis/apps/v1/namespaces/prod/deployments/web",
+    plural="deployments", group="apps", uid="u", version="1", replicas=2, selector="app=web",
+    template={"spec": {"containers": [
+        {"name": "app", "volumeMounts": [{"name": "data", "mountPath": "/data"}]},
+        {"name": "side", "volumeMounts": [{"name": "data", "mountPath": "/opt/"}]},
+    ]}},
+)  # fmt: skip
+
+
+def swap(container: str | None, *, name: str = "web") -> Plan:
+    target = Target(kind=None, name=name, container=container)
+    return plan(
+        dataclasses.replace(OPTIONS, swap_deployment=target, serviceaccount="robot"),
+        dataclasses.replace(
+            FACTS, workload=dataclasses.replace(WORKLOAD, name=name), user="ann@here", now="then"
+        ),
+    )
+
+
+def test_a_swap_is_of_the_first_container_or_the_named_one() -> None:
+    made = swap(None)
+    assert (made.container, made.pod_name) == ("app", "web-000102030405")
+    assert (made.user, made.since, made.serviceaccount) == ("ann@here", "then", "robot")
+    assert made.workload == WORKLOAD
+    with pytest.raises(ClusterError, match="has no container x") as caught:
+        swap("x")
+    assert caught.value.hint == "it has: app, side"
+
+
+def test_a_pods_name_fits_a_host_name_whatever_the_workloads() -> None:
+    assert swap(None, name="a" * 300).pod_name == "a" * 50 + "-000102030405"
+    assert swap(None, name="a" * 49 + "-b").pod_name == "a" * 49 + "-000102030405"
+
+
+def test_a_volume_that_would_hide_the_agent_is_refused() -> None:
+    with pytest.raises(ClusterError, match="mounts volume data at /opt/, where the agent"):
+        swap("side")

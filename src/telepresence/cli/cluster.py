@@ -7,7 +7,7 @@ Never: reads the kubeconfig.
 
 import argparse
 
-from telepresence.cli.words import not_empty
+from telepresence.cli.words import not_empty, object_name
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -30,4 +30,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="NAME:TAG",
         help="image of the proxy's pod (default: telepresence-agent of this version, behind "
         "$TELEPRESENCE_REGISTRY/ if that is set; $TELEPRESENCE_VERSION is another tag)",
+    )
+    add(
+        "--serviceaccount",
+        type=object_name,
+        metavar="NAME",
+        help="service account of the proxy's pod (default: the workload's, else the namespace's)",
     )

@@ -7,7 +7,7 @@ Never: asks whether the workload exists.
 
 import argparse
 
-from telepresence.cli.words import name
+from telepresence.cli.words import name, target
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -17,5 +17,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--new-deployment",
         type=name,
         metavar="NAME",
-        help="name of the proxy's pod, which is deleted at the end (default: a random name)",
+        help="a new pod of this name, deleted at the end (the default, with a random name)",
+    )
+    add(
+        "-s",
+        "--swap-deployment",
+        type=target,
+        metavar="NAME[:CONTAINER]",
+        help="take the place of this Deployment (DeploymentConfig, StatefulSet, ReplicaSet; "
+        "KIND/NAME says which): it is at 0 replicas meanwhile, a copy of its pod runs with the "
+        "command in place of the container (default: of its first one)",
     )

@@ -8,8 +8,13 @@ Never: looks at the machine.
 import argparse
 import re
 
+from telepresence.values import Target
+
 # Kubernetes, "Object Names and IDs": RFC 1123 label, which a Service of the same name needs too.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+# The same page, DNS subdomain: names of workloads and service accounts.
+_OBJECT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+_TARGET = re.compile(r"(?:(?P<kind>[A-Za-z]+)/)?(?P<name>[^:/]*)(?::(?P<container>.*))?", re.S)
 
 
 def name(text: str) -> str:
@@ -24,3 +29,24 @@ def not_empty(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("the value is empty")
     return text
+
+
+def object_name(text: str) -> str:
+    if not _OBJECT.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no Kubernetes name (lower-case letters, digits, - and .)"
+        )
+    return text
+
+
+def target(text: str) -> Target:
+    """[KIND/]NAME[:CONTAINER]"""
+    parts = _TARGET.fullmatch(text)
+    if parts is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not [KIND/]NAME[:CONTAINER]")
+    container = parts["container"]
+    return Target(
+        kind=parts["kind"],
+        name=object_name(parts["name"]),
+        container=None if container is None else name(container),
+    )

@@ -11,6 +11,8 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = 15.0  # kubectl waits 32 s for discovery; a person at a terminal does not
 Json = dict[str, Any]
+_JSON = "application/json"
+_CONTENT = {"PATCH": "application/merge-patch+json"}  # RFC 7386: null deletes, the rest is merged
 
 
 class ApiError(ClusterError):
@@ -52,6 +56,11 @@ class Api:
         self.context = context
         self.namespace = namespace
         self.server = str(client.configuration.host)
+        self._ahead = timedelta()  # of this machine's clock: the server's
+
+    def now(self) -> datetime:
+        """The server's time, to a second or so: RFC 9110, section 6.6.1, of its last answer."""
+        return datetime.now(UTC) + self._ahead
 
     async def request(self, method: str, path: str, body: Json | None = None, **query: str) -> Json:
         """The decoded answer.  ApiError for a refusal, Unreachable when nobody answers."""
@@ -92,7 +101,10 @@ class Api:
             method,
             path,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            header_params={
+                "Accept": "application/json",
+                "Content-Type": _CONTENT.get(method, _JSON),
+            },
             body=body,
             auth_settings=["BearerToken"],
         )
@@ -103,6 +115,8 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise self._unreachable(exc) from exc
         response: aiohttp.ClientResponse = answer.response
+        if said := response.headers.get("Date"):
+            self._ahead = parsedate_to_datetime(said) - datetime.now(UTC)
         return response
 
     def _unreachable(self, exc: BaseException) -> Unreachable:

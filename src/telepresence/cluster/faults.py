@@ -20,6 +20,10 @@ _CONTAINER |= {"CrashLoopBackOff", "PreCreateHookError", "PostStartHookError", "
 class Crashed(ClusterError):
     """A container ended; its last log lines say more."""
 
+    def __init__(self, message: str, *, container: str) -> None:
+        super().__init__(message)
+        self.container = container
+
 
 def bring_image(image: str) -> str:
     """How an image gets to a cluster that has none, in lines to copy."""
@@ -41,35 +45,46 @@ def unschedulable(pod: Json) -> str | None:
 
 
 def _container_fault(name: str, status: Json) -> ClusterError | None:
-    waiting = status["state"].get("waiting")
-    ended = status["state"].get("terminated")
-    container = status["name"]
-    if waiting:
-        reason, message = waiting.get("reason", ""), waiting.get("message", "")
-        if reason in _IMAGE:
-            return ClusterError(
-                f"pod {name}: the image {status['image']} cannot be pulled: {reason}: {message}",
-                hint=bring_image(status["image"]),
-            )
-        if reason in _CONTAINER:
-            return ClusterError(
-                f"pod {name}: container {container} does not start: {reason}: {message}",
-                hint=f"'kubectl describe pod {name}' has the whole story",
-            )
-    if ended:
-        why = ended.get("reason") or "ended"
-        return Crashed(
-            f"pod {name}: container {container} ended with exit code {ended.get('exitCode')}"
-            f" ({why})"
+    """Why a container does not start."""
+    waiting = status["state"].get("waiting") or {}
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _IMAGE:
+        return ClusterError(
+            f"pod {name}: the image {status['image']} cannot be pulled: {reason}: {message}",
+            hint=bring_image(status["image"]),
+        )
+    if reason in _CONTAINER:
+        return ClusterError(
+            f"pod {name}: container {status['name']} does not start: {reason}: {message}",
+            hint=f"'kubectl describe pod {name}' has the whole story",
         )
     return None
 
 
-def diagnose(pod: Json) -> ClusterError | None:
-    """Why the pod will not run, None as long as it may."""
+def _end(name: str, status: Json) -> ClusterError | None:
+    ended = status["state"].get("terminated")
+    if not ended:
+        return None
+    return Crashed(
+        f"pod {name}: container {status['name']} ended with exit code {ended.get('exitCode')}"
+        f" ({ended.get('reason') or 'ended'})",
+        container=status["name"],
+    )
+
+
+def diagnose(pod: Json, agent: str) -> ClusterError | None:
+    """Why the pod will not run, None as long as it may.  `agent` is the container that has to."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    for container in status.get("containerStatuses", []):
-        fault = _container_fault(name, container)
+    first = status.get("initContainerStatuses", [])
+    containers = status.get("containerStatuses", [])
+    faults = [_container_fault(name, container) for container in (*first, *containers)]
+    faults += [_end(name, container) for container in containers if container["name"] == agent]
+    faults += [
+        _end(name, container)
+        for container in first
+        if (container["state"].get("terminated") or {}).get("exitCode", 0) != 0
+    ]
+    for fault in faults:
         if fault is not None:
             return fault
     if status.get("phase") in ("Failed", "Succeeded"):
@@ -80,12 +95,10 @@ def diagnose(pod: Json) -> ClusterError | None:
     return None
 
 
-def is_ready(pod: Json) -> bool:
-    """All containers run and are ready."""
+def is_running(pod: Json, agent: str) -> bool:
+    """The agent's container runs; what stands beside it has its own time."""
     status = pod.get("status", {})
-    containers = status.get("containerStatuses", [])
-    return (
-        status.get("phase") == "Running"
-        and bool(containers)
-        and all(container.get("ready") for container in containers)
+    return any(
+        container["name"] == agent and "running" in container["state"]
+        for container in status.get("containerStatuses", [])
     )

@@ -1,6 +1,6 @@
-"""The proxy pod as Kubernetes wants it: a Plan in, an object out.
+"""The proxy pod of a new deployment as Kubernetes wants it: a Plan in, an object out.
 
-Called by: cluster/proxy.py.
+Called by: cluster/proxy.py; cluster/standin.py for what all proxy pods have in common.
 Owns: nothing.
 Never: touches the cluster; asks for a privilege (it passes PodSecurity "restricted").
 """
@@ -10,22 +10,32 @@ import hashlib
 from telepresence.cluster.api import Json
 from telepresence.values import Plan
 
-CONTAINER = "telepresence"
 LABEL = "telepresence"
+BY, SINCE = "telepresence.io/by", "telepresence.io/since"  # annotations, for whoever finds the pod
 CARRIER_PORT = 9040  # telepresence.agent.serve's, which the laptop does not import
 
 
+def agent_args(plan: Plan) -> list[str]:
+    """Only the digest of the session's secret is in it."""
+    return [
+        f"--session={plan.session.hex()}",
+        f"--secret-sha256={hashlib.sha256(plan.secret).hexdigest()}",
+        f"--resume-timeout={plan.resume_timeout_s:g}",
+    ]
+
+
+def notes(plan: Plan) -> dict[str, str]:
+    """The annotations of whatever the session makes."""
+    return {BY: plan.user, SINCE: plan.since}
+
+
 def proxy_pod(plan: Plan) -> Json:
-    """The Pod of a new deployment.  Only the digest of the session's secret is in it."""
+    """The Pod of a new deployment."""
     container: Json = {
-        "name": CONTAINER,
+        "name": plan.container,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
-        "args": [
-            f"--session={plan.session.hex()}",
-            f"--secret-sha256={hashlib.sha256(plan.secret).hexdigest()}",
-            f"--resume-timeout={plan.resume_timeout_s:g}",
-        ],
+        "args": agent_args(plan),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         # No CPU limit: throttling a proxy slows the user's program (Telepresence 1, 0.102).
         "resources": {
@@ -40,6 +50,13 @@ def proxy_pod(plan: Plan) -> Json:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
     }
+    spec: Json = {
+        "containers": [container],
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 2,  # the agent ends at once; this is for its death
+    }
+    if plan.serviceaccount is not None:
+        spec["serviceAccountName"] = plan.serviceaccount
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -47,10 +64,7 @@ def proxy_pod(plan: Plan) -> Json:
             "name": plan.pod_name,
             "namespace": plan.namespace,
             "labels": {LABEL: plan.session.hex()},
+            "annotations": notes(plan),
         },
-        "spec": {
-            "containers": [container],
-            "restartPolicy": "Never",
-            "terminationGracePeriodSeconds": 2,  # the agent ends at once; this is for its death
-        },
+        "spec": spec,
     }

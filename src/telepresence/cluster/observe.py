@@ -6,13 +6,17 @@ Never: creates, writes or refuses; plan.py refuses.
 """
 
 import asyncio
+import getpass
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
+from telepresence.cluster import workload
 from telepresence.cluster.api import Api
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
+from telepresence.rights import rights
 from telepresence.values import Facts, Options, Right
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -22,6 +26,7 @@ async def _allowed(api: Api, right: Right) -> bool:
     """Kubernetes, "Authorization overview": every user may ask this about themselves."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {"namespace": api.namespace, "verb": right.verb, "resource": resource}
+    attributes["group"] = right.group
     if subresource:
         attributes["subresource"] = subresource
     review = {
@@ -59,23 +64,36 @@ def _unwritable(path: str) -> str:
     return "" if os.access(folder, os.W_OK) else f"{path}: you may not write to {folder}"
 
 
-async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: Path) -> Facts:
-    """ClusterError when the cluster does not answer."""
+def _user() -> str:
+    """Who to ask for the workload."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # no such uid in passwd, as in a container
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"
+
+
+async def observe(options: Options, api: Api, shim: Path) -> Facts:
+    """ClusterError when the cluster does not answer, or has no such workload."""
     environ = dict(os.environ)
     supervisor = shim.with_name(SUPERVISOR)
     program = shutil.which(options.command[0]) if options.command else None
     shell = environ.get("SHELL") or "/bin/sh"
+    target = options.swap_deployment
+    swapped = None if target is None else await workload.find(api, target)
+    needed = rights(options, swapped)
     kubectl, access, no_supervisor, allowed = await asyncio.gather(
         _kubectl(api),
         api.access(),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
-        asyncio.gather(*(_allowed(api, right) for right in rights)),
+        asyncio.gather(*(_allowed(api, right) for right in needed)),
     )
     return Facts(
         context=api.context,
         namespace=api.namespace,
         server=api.server,
-        denied=tuple(r for r, may in zip(rights, allowed, strict=True) if not may),
+        needed=needed,
+        denied=tuple(r for r, may in zip(needed, allowed, strict=True) if not may),
         kubectl=kubectl,
         direct=access is not None,
         program=program,
@@ -89,4 +107,7 @@ async def observe(options: Options, api: Api, rights: tuple[Right, ...], shim: P
         unwritable=tuple(
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
         ),
+        user=_user(),
+        now=api.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        workload=swapped,
     )

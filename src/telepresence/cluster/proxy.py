@@ -10,8 +10,10 @@ import contextlib
 import logging
 from types import TracebackType
 
-from telepresence.cluster import faults, manifest
+from telepresence.cluster import faults, giveback
 from telepresence.cluster.api import Api, ApiError, Json, Unreachable
+from telepresence.cluster.manifest import proxy_pod
+from telepresence.cluster.standin import standin_pod
 from telepresence.errors import ClusterError
 from telepresence.values import Plan, Pod
 
@@ -23,13 +25,20 @@ SCHEDULE_GRACE_S = 5.0
 READY_TIMEOUT_S = 120.0  # a cold pull of the image over a slow line
 REWATCH_PAUSE_S = 1.0
 LOG_LINES = 10
+STANDIN_GRACE_S = 2
 
 
 class ProxyPod:
     """async with ProxyPod(api, plan) as pod: await pod.ready(); ... await pod.ended"""
 
-    def __init__(self, api: Api, plan: Plan) -> None:
+    def __init__(self, api: Api, plan: Plan, owner: Json | None = None) -> None:
+        """The owner, a reference, is what deletes a stand-in when it is deleted itself."""
         loop = asyncio.get_running_loop()
+        if plan.workload is None:
+            self._manifest = proxy_pod(plan)
+        else:
+            assert owner is not None
+            self._manifest = standin_pod(plan, plan.workload, owner)
         self._api, self._plan = api, plan
         self._pods = f"/api/v1/namespaces/{plan.namespace}/pods"
         self._path = f"{self._pods}/{plan.pod_name}"
@@ -72,7 +81,7 @@ class ProxyPod:
     async def _create(self) -> Json:
         plan = self._plan
         try:
-            return await self._api.request("POST", self._pods, manifest.proxy_pod(plan))
+            return await self._api.request("POST", self._pods, self._manifest)
         except ApiError as exc:
             if exc.reason == "AlreadyExists":
                 raise ClusterError(
@@ -90,13 +99,10 @@ class ProxyPod:
             ) from exc
 
     async def _delete(self) -> None:
-        # No grace: the agent has nothing to lose, and the name is free again at once.
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
-        try:
-            await self._api.request("DELETE", self._path, body)
-        except ApiError as exc:
-            if exc.status != 404:
-                raise
+        # No grace: the agent has nothing to lose, and the name is free again at once.  A stand-in
+        # may have containers that have, and volumes that only one pod may use.
+        grace_s = 0 if self._plan.workload is None else STANDIN_GRACE_S
+        await giveback.remove(self._api, self._path, self._plan.session.hex(), grace_s=grace_s)
 
     async def ready(self) -> Pod:
         """Wait until the agent runs.  ClusterError as soon as the cluster says why it will not."""
@@ -111,7 +117,7 @@ class ProxyPod:
         return Pod(
             name=self._plan.pod_name,
             namespace=self._plan.namespace,
-            container=manifest.CONTAINER,
+            container=self._plan.container,
         )
 
     async def _watch(self, version: str) -> None:
@@ -162,13 +168,13 @@ class ProxyPod:
                 await self._see(event["object"])
 
     async def _see(self, pod: Json) -> None:
-        fault = faults.diagnose(pod)
+        fault = faults.diagnose(pod, self._plan.container)
         if fault is not None:
             if isinstance(fault, faults.Crashed):
-                fault.hint = await self._last_words()
+                fault.hint = await self._last_words(fault.container)
             raise fault
         self._see_schedule(faults.unschedulable(pod))
-        if faults.is_ready(pod) and not self._ready.done():
+        if faults.is_running(pod, self._plan.container) and not self._ready.done():
             self._ready.set_result(None)
 
     def _see_schedule(self, message: str | None) -> None:
@@ -184,9 +190,11 @@ class ProxyPod:
             loop = asyncio.get_running_loop()
             self._unscheduled = loop.call_later(SCHEDULE_GRACE_S, self._fail, error)
 
-    async def _last_words(self) -> str:
+    async def _last_words(self, container: str) -> str:
         try:
-            text = await self._api.text(f"{self._path}/log", tailLines=str(LOG_LINES))
+            text = await self._api.text(
+                f"{self._path}/log", tailLines=str(LOG_LINES), container=container
+            )
         except ClusterError as exc:
             return f"its log cannot be read: {exc}"
         return "its last log lines:\n" + (text.rstrip() or "(none)")

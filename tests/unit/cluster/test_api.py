@@ -289,3 +289,20 @@ def test_a_connection_that_breaks_during_a_watch_is_a_cluster_error(
                     pass
 
     run(scene())
+
+
+def test_the_time_is_the_servers_whatever_the_laptops_clock_says(
+    kubeconfig: Callable[..., None],
+) -> None:
+    """A lease is judged by it: RFC 9110, section 6.6.1."""
+
+    async def ahead(request: web.Request) -> web.Response:
+        return web.json_response({}, headers={"Date": "Sat, 01 Jan 2050 00:00:00 GMT"})
+
+    async def scene() -> None:
+        async with connected(kubeconfig, ahead) as connection:
+            assert connection.now().year < 2050
+            await connection.request("GET", "/x")
+            assert connection.now().isoformat().startswith("2050-01-01T00:00:0")
+
+    run(scene())

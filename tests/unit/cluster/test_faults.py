@@ -3,7 +3,7 @@
 import pytest
 
 from telepresence.cluster.api import Json
-from telepresence.cluster.faults import Crashed, diagnose, is_ready, unschedulable
+from telepresence.cluster.faults import Crashed, diagnose, is_running, unschedulable
 from telepresence.errors import ClusterError
 
 
@@ -16,7 +16,7 @@ def pod(state: Json | None = None, **status: object) -> Json:
 
 
 def fault(seen: Json) -> ClusterError:
-    found = diagnose(seen)
+    found = diagnose(seen, "main")
     assert found is not None
     return found
 
@@ -29,12 +29,11 @@ def fault(seen: Json) -> ClusterError:
         pod({"waiting": {"reason": "ContainerCreating"}}, phase="Pending"),
         pod({"waiting": {"reason": "PodInitializing"}}, phase="Pending"),
         pod({"waiting": {}}, phase="Pending"),
-        pod({"running": {}}, phase="Running"),
     ],
 )
-def test_a_pod_on_its_way_has_no_fault_and_is_not_ready(seen: Json) -> None:
-    assert diagnose(seen) is None
-    assert not is_ready(seen)
+def test_a_pod_on_its_way_has_no_fault_and_does_not_run(seen: Json) -> None:
+    assert diagnose(seen, "main") is None
+    assert not is_running(seen, "main")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +83,26 @@ def test_an_eviction_is_told_in_its_own_words() -> None:
     assert str(fault(pod(None, phase="Succeeded"))) == "pod p ended: Succeeded: no message"
 
 
-def test_ready_is_when_all_containers_run_and_are_ready() -> None:
-    seen = pod({"running": {}}, phase="Running", ready=True)
-    assert diagnose(seen) is None
-    assert is_ready(seen)
-    more = {"name": "sidecar", "image": "x", "state": {"running": {}}, "ready": False}
+def test_what_counts_is_the_agents_container() -> None:
+    seen = pod({"running": {}}, phase="Running")
+    more = {"name": "sidecar", "image": "x", "state": {"terminated": {"exitCode": 3}}}
     seen["status"]["containerStatuses"].append(more)
-    assert not is_ready(seen)
+    assert diagnose(seen, "main") is None
+    assert is_running(seen, "main")
+    assert not is_running(seen, "sidecar")
+
+
+def test_what_stands_beside_the_agent_has_to_start_too() -> None:
+    seen = pod({"waiting": {"reason": "PodInitializing"}}, phase="Pending")
+    waiting = {"waiting": {"reason": "ErrImagePull", "message": "no"}}
+    seen["status"]["initContainerStatuses"] = [{"name": "i", "image": "x:1", "state": waiting}]
+    assert "image x:1 cannot be pulled" in str(fault(seen))
+    seen["status"]["initContainerStatuses"][0]["state"] = {"terminated": {"exitCode": 0}}
+    assert diagnose(seen, "main") is None
+    seen["status"]["initContainerStatuses"][0]["state"] = {"terminated": {"exitCode": 4}}
+    found = fault(seen)
+    assert isinstance(found, Crashed)
+    assert found.container == "i"
 
 
 def test_a_scheduler_that_finds_no_room_is_quoted() -> None:

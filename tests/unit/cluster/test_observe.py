@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -11,12 +12,14 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.config import kube_config
 
+from telepresence import cli
 from telepresence.cluster import api, observe
 from telepresence.cluster.api import Api
-from telepresence.plan import RIGHTS
-from telepresence.values import Facts, Options, Right
+from telepresence.rights import rights
+from telepresence.values import Facts, Right
 
 DEADLINE_S = 10.0
+RIGHTS = rights(cli.parse([]), None)
 
 
 class Server:
@@ -86,16 +89,9 @@ def facts(
     inject: str = "auto",
     files: tuple[str | None, str | None] = (None, None),
 ) -> Facts:
-    options = Options(
-        method="inject-tcp",
+    options = dataclasses.replace(
+        cli.parse(["--run", *command] if command else []),
         inject=inject,
-        new_deployment=None,
-        command=command,
-        context=None,
-        namespace=None,
-        image=None,
-        logfile="-",
-        verbose=False,
         env_json=files[0],
         env_file=files[1],
     )
@@ -105,13 +101,14 @@ def facts(
             asyncio.timeout(DEADLINE_S),
             server.connected(folder.parent / "config") as connection,
         ):
-            return await observe.observe(options, connection, RIGHTS, folder / "shim.so")
+            return await observe.observe(options, connection, folder / "shim.so")
 
     return asyncio.run(scene())
 
 
 def test_rights_that_are_denied_are_named_in_order(programs: Path) -> None:
     assert facts(Server(), programs).denied == ()
+    assert facts(Server(), programs).needed == RIGHTS
     denied = (RIGHTS[0], RIGHTS[-2], RIGHTS[-1])
     assert facts(Server(denied=denied), programs).denied == denied
 
@@ -147,6 +144,7 @@ def test_command_shell_and_shim_are_looked_for(
     assert seen.shim_exists
     assert (seen.context, seen.namespace) == ("east", "prod")
     assert seen.environ["SHELL"] == "/bin/zsh"
+    assert seen.user.endswith(f"@{socket.gethostname()}")
 
 
 def test_the_supervisor_is_asked_only_if_it_may_be_used(programs: Path) -> None:

@@ -1,0 +1,47 @@
+"""What a session needs to be allowed to do, and the Role that allows it.
+
+Called by: cluster/observe.py, plan.py and the command `telepresence rbac`.
+Owns: the list of rights of each operation.
+Never: asks the cluster.
+"""
+
+from telepresence.values import Options, Right, Workload
+
+_POD = (
+    Right(verb="create", resource="pods"),
+    Right(verb="get", resource="pods"),
+    Right(verb="list", resource="pods"),
+    Right(verb="watch", resource="pods"),
+    Right(verb="delete", resource="pods"),
+    Right(verb="get", resource="pods/log"),
+    Right(verb="create", resource="pods/portforward"),
+)
+_LEASES = tuple(
+    Right(verb=verb, resource="leases", group="coordination.k8s.io")
+    for verb in ("create", "get", "patch", "delete")
+)
+
+
+def _of_workload(plural: str, group: str) -> tuple[Right, ...]:
+    return tuple(Right(verb=v, resource=plural, group=group) for v in ("get", "watch", "patch"))
+
+
+def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
+    """All that a session with these options asks the API for, in the namespace."""
+    del options
+    if workload is None:
+        return _POD
+    return (*_POD, *_LEASES, *_of_workload(workload.plural, workload.group))
+
+
+def rules(needed: tuple[Right, ...]) -> str:
+    """The rules of a Role, as YAML."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for right in needed:
+        verbs.setdefault((right.group, right.resource), []).append(right.verb)
+    return "\n".join(
+        f'  - {{apiGroups: ["{group}"], resources: ["{resource}"], verbs: {said}}}'.replace(
+            "'", '"'
+        )
+        for (group, resource), said in verbs.items()
+    )

@@ -1,0 +1,35 @@
+"""What each operation needs, and the Role that allows it."""
+
+import yaml
+
+from telepresence import cli
+from telepresence.rights import rights, rules
+from telepresence.values import Workload
+
+WORKLOAD = Workload(
+    kind="StatefulSet", name="db", path="", plural="statefulsets", group="apps", uid="", version="",
+    replicas=1, selector="", template={},
+)  # fmt: skip
+
+
+def test_a_new_deployment_needs_nothing_but_pods() -> None:
+    assert {right.resource.partition("/")[0] for right in rights(cli.parse([]), None)} == {"pods"}
+
+
+def test_a_swap_needs_its_own_kind_and_leases_too() -> None:
+    needed = rights(cli.parse(["-s", "db"]), WORKLOAD)
+    of_others = {(r.group, r.resource) for r in needed if not r.resource.startswith("pods")}
+    assert of_others == {("apps", "statefulsets"), ("coordination.k8s.io", "leases")}
+
+
+def test_the_rules_are_yaml_and_say_all_that_is_needed() -> None:
+    needed = rights(cli.parse(["-s", "db"]), WORKLOAD)
+    written = yaml.safe_load(rules(needed))
+    said = {
+        (group, resource, verb)
+        for rule in written
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert said == {(right.group, right.resource, right.verb) for right in needed}
