@@ -1,8 +1,8 @@
-/* Connections and names through the SOCKS server.
+/* TCP connections through the SOCKS server.
  *
- * Called by: hooks.c, wait_*.c, names.c.
- * Owns: the socket of a lookup while it lasts.  Never: a program's socket, whose flags and options
- * are afterwards as they were; a message to anybody; exit.
+ * Called by: hooks.c, wait_*.c.
+ * Owns: nothing.  Never: a program's socket, whose flags and options are afterwards as they were; a
+ * message to anybody; exit.
  *
  * Functions that return an errno leave `errno` itself undefined: the export puts it right. */
 #ifndef TELEPRESENCE_PRELOAD_DIAL_H
@@ -10,12 +10,6 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
-
-#include "settings.h"
-#include "socks5.h"
-
-/* NULL until the shim has valid settings; then constant. */
-extern const struct settings *dial_settings;
 
 /* connect(2) of a TCP socket to a target that is not this machine: 0 or -errno.  -EINPROGRESS as
  * connect(2) has it: dial_settle() and the hooks that call it bring the end. */
@@ -31,11 +25,5 @@ int dial_look(int fd);
 
 /* connect(2) itself has told that fd is connected: from now on it says EISCONN. */
 void dial_announced(int fd);
-
-/* Tor's RESOLVE: 0 with `out` an address, or an EAI_* of getaddrinfo(3), EAI_SYSTEM with errno. */
-int dial_resolve(const char *name, struct socks5_addr *out);
-
-/* This machine itself, or the SOCKS server: left alone. */
-bool dial_is_home(const struct sockaddr *target, socklen_t len);
 
 #endif

@@ -1,12 +1,13 @@
-/* The names that the shim takes from libc.  One line each; what they do is in hooks.c, names.c,
- * hosts.c and wait_*.c.
+/* The names that the shim takes from libc, for descriptors and for waiting.  One line each; what
+ * they do is in hooks.c and wait_*.c.  exports_io.c, exports_names.c and exports_exec.c have others.
  *
  * Called by: the program and its libraries, through the dynamic linker (exports.map).
  * Owns: nothing.  Never: decides. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
-#include <sys/uio.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "flows.h"
@@ -17,10 +18,6 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* glibc's names for the same calls in programs that are built with _FORTIFY_SOURCE. */
-ssize_t __read_chk(int fd, void *buf, size_t len, size_t room);
-ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags);
-ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
-		       struct sockaddr *addr, socklen_t *addr_len);
 int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
 int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
 		size_t room);
@@ -78,32 +75,26 @@ EXPORT int dup3(int fd, int to, int flags)
 FCNTL(fcntl)
 FCNTL(fcntl64)
 
-EXPORT int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
-		       struct addrinfo **out)
+EXPORT int listen(int fd, int backlog)
 {
-	return tp_getaddrinfo(name, service, hints, out);
+	return tp_listen(fd, backlog);
 }
 
-EXPORT struct hostent *gethostbyname(const char *name)
+EXPORT int fclose(FILE *stream)
 {
-	return tp_gethostbyname(name, AF_UNSPEC);
+	tp_closing(stream);
+	return real(fclose)(stream);
 }
 
-EXPORT struct hostent *gethostbyname2(const char *name, int family)
+EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
-	return tp_gethostbyname(name, family);
+	return tp_close_range(first, last, flags);
 }
 
-EXPORT int gethostbyname_r(const char *name, struct hostent *host, char *buf, size_t room,
-			   struct hostent **out, int *h_error)
+EXPORT void closefrom(int least)
 {
-	return tp_gethostbyname_r(name, AF_UNSPEC, host, buf, room, out, h_error);
-}
-
-EXPORT int gethostbyname2_r(const char *name, int family, struct hostent *host, char *buf,
-			    size_t room, struct hostent **out, int *h_error)
-{
-	return tp_gethostbyname_r(name, family, host, buf, room, out, h_error);
+	if (tp_close_range(least < 0 ? 0 : (unsigned)least, ~0U, 0) == -1)
+		real(closefrom)(least); /* no such system call */
 }
 
 static int poll_ms(struct pollfd *fds, nfds_t n, int timeout)
@@ -172,73 +163,14 @@ EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int room, int timeo
 	return wait_epoll(epfd, events, room, timeout, mask);
 }
 
-EXPORT ssize_t read(int fd, void *buf, size_t len)
+EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int room,
+			const struct timespec *timeout, const sigset_t *mask)
 {
-	return tp_settle_io(fd, 0) == -1 ? -1 : real(read)(fd, buf, len);
-}
+	long long ms = -1;
 
-EXPORT ssize_t readv(int fd, const struct iovec *parts, int n)
-{
-	return tp_settle_io(fd, 0) == -1 ? -1 : real(readv)(fd, parts, n);
-}
-
-EXPORT ssize_t recv(int fd, void *buf, size_t len, int flags)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(recv)(fd, buf, len, flags);
-}
-
-EXPORT ssize_t recvfrom(int fd, void *restrict buf, size_t len, int flags,
-			struct sockaddr *restrict addr, socklen_t *restrict addr_len)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1
-					     : real(recvfrom)(fd, buf, len, flags, addr, addr_len);
-}
-
-EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(recvmsg)(fd, message, flags);
-}
-
-EXPORT ssize_t write(int fd, const void *buf, size_t len)
-{
-	return tp_settle_io(fd, 0) == -1 ? -1 : real(write)(fd, buf, len);
-}
-
-EXPORT ssize_t writev(int fd, const struct iovec *parts, int n)
-{
-	return tp_settle_io(fd, 0) == -1 ? -1 : real(writev)(fd, parts, n);
-}
-
-EXPORT ssize_t send(int fd, const void *buf, size_t len, int flags)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(send)(fd, buf, len, flags);
-}
-
-EXPORT ssize_t sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *addr,
-		      socklen_t addr_len)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(sendto)(fd, buf, len, flags, addr, addr_len);
-}
-
-EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(sendmsg)(fd, message, flags);
-}
-
-EXPORT ssize_t __read_chk(int fd, void *buf, size_t len, size_t room)
-{
-	return tp_settle_io(fd, 0) == -1 ? -1 : real(__read_chk)(fd, buf, len, room);
-}
-
-EXPORT ssize_t __recv_chk(int fd, void *buf, size_t len, size_t room, int flags)
-{
-	return tp_settle_io(fd, flags) == -1 ? -1 : real(__recv_chk)(fd, buf, len, room, flags);
-}
-
-EXPORT ssize_t __recvfrom_chk(int fd, void *buf, size_t len, size_t room, int flags,
-			      struct sockaddr *addr, socklen_t *addr_len)
-{
-	return tp_settle_io(fd, flags) == -1
-		       ? -1
-		       : real(__recvfrom_chk)(fd, buf, len, room, flags, addr, addr_len);
+	if (flows_unsettled == 0)
+		return real(epoll_pwait2)(epfd, events, room, timeout, mask);
+	if (timeout != NULL)
+		ms = timeout->tv_sec * 1000LL + (timeout->tv_nsec + 999999) / 1000000;
+	return wait_epoll(epfd, events, room, ms > INT_MAX ? INT_MAX : (int)ms, mask);
 }

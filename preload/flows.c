@@ -8,7 +8,7 @@
 
 /* 2^20 descriptors: /proc/sys/fs/nr_open as Linux has it. */
 enum { CHUNK = 256, CHUNKS = 4096, WORDS = (sizeof(struct flow) + 7) / 8 };
-enum { BUSY = 1, STATE_SHIFT = 1, STATE_MASK = 3 << STATE_SHIFT, TURN = 8 };
+enum { BUSY = 1, STATE_SHIFT = 1, STATE_MASK = 7 << STATE_SHIFT, TURN = 16 };
 
 struct entry {
 	_Atomic uint32_t head; /* BUSY, state, and above them a count of the changes */
@@ -18,6 +18,7 @@ struct entry {
 static _Atomic(struct entry *) chunks[CHUNKS];
 static _Atomic pid_t owner;
 _Atomic int flows_unsettled;
+_Atomic int flows_relayed;
 
 void flows_adopt(void)
 {
@@ -63,6 +64,11 @@ static enum flow_state state_of(uint32_t head)
 static int unsettled(enum flow_state state)
 {
 	return state == FLOW_PENDING || state == FLOW_FAILED;
+}
+
+static int relayed(enum flow_state state)
+{
+	return state == FLOW_RELAYED || state == FLOW_CONTROL;
 }
 
 static uint64_t inode_of(int fd)
@@ -125,6 +131,8 @@ static void release(struct entry *entry, const struct flow *now)
 		atomic_store_explicit(&entry->words[i], words[i], memory_order_relaxed);
 	atomic_fetch_add(&flows_unsettled, unsettled((enum flow_state)now->state) -
 						   unsettled(state_of(head)));
+	atomic_fetch_add(&flows_relayed, relayed((enum flow_state)now->state) -
+						 relayed(state_of(head)));
 	head = (head & ~(uint32_t)(BUSY | STATE_MASK)) + TURN;
 	head |= (uint32_t)now->state << STATE_SHIFT;
 	atomic_store_explicit(&entry->head, head, memory_order_release);
@@ -187,4 +195,15 @@ void flow_drop(int fd)
 
 	if (entry != NULL && flow_state(fd) != FLOW_NONE && flows_ours() && claim(entry, &head))
 		release(entry, &nothing);
+}
+
+int flow_next(int fd)
+{
+	for (; fd >= 0 && fd < CHUNK * CHUNKS; fd++) {
+		if (entry_at(fd) == NULL)
+			fd |= CHUNK - 1;
+		else if (flow_state(fd) != FLOW_NONE)
+			return fd;
+	}
+	return -1;
 }

@@ -1,6 +1,6 @@
 /* What the shim knows about descriptors that it has connected.
  *
- * Called by: dial.c (connect, settle), hooks.c (close, dup, getpeername).
+ * Called by: dial.c (connect, settle), datagram.c, hooks.c (close, dup, getpeername).
  * Owns: one entry a descriptor, in memory from mmap(2).  Never: a system call that changes a
  * descriptor; a lock: close() and dup2() are called from signal handlers and after fork().
  *
@@ -20,25 +20,36 @@ enum flow_state {
 	FLOW_PENDING, /* connected to the server, whose answer is still to come */
 	FLOW_FAILED,  /* the answer was no, and the program has not been told */
 	FLOW_UP,      /* joined to its target */
+	FLOW_RELAYED, /* a UDP socket whose datagrams go through the server */
+	FLOW_CONTROL, /* the shim's own: the connection for whose life a UDP association lasts */
+};
+
+union flow_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
 };
 
 struct flow {
 	uint64_t inode;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} target;
+	union flow_address target; /* RELAYED: the peer, or the last name server of the laptop's */
 	uint32_t target_len;
 	uint8_t state;
 	bool welcomed;	  /* PENDING: the answers before the last are eaten */
 	bool unannounced; /* UP: connect(2) may still be called once to learn that */
 	int16_t error;	  /* FAILED: what to tell */
 	int32_t lowat;	  /* PENDING: SO_RCVLOWAT as the program has it */
+	bool connected;	  /* RELAYED: with connect(2) */
+	bool labelled;	  /* UP: its name is tied to it (label.h) */
+	bool nameserver;  /* RELAYED: target is one of the laptop's name servers */
+	int32_t other;	  /* RELAYED: the CONTROL descriptor; CONTROL: one that it is for */
+	union flow_address relay; /* RELAYED: where its datagrams go */
 };
 
 /* How many are PENDING or FAILED; zero lets every other call pass at once. */
 extern _Atomic int flows_unsettled;
+/* How many are RELAYED or CONTROL. */
+extern _Atomic int flows_relayed;
 
 /* At load, and in the child of fork(2): this process is the one that owns the table. */
 void flows_adopt(void);
@@ -57,5 +68,7 @@ void flow_release(int fd, const struct flow *now);
  * thread is at it, or the table is not ours. */
 bool flow_put(int fd, struct flow *now);
 void flow_drop(int fd);
+/* The first descriptor from `fd` on that is not NONE, or -1. */
+int flow_next(int fd);
 
 #endif

@@ -5,13 +5,17 @@
 #ifndef TELEPRESENCE_PRELOAD_REAL_H
 #define TELEPRESENCE_PRELOAD_REAL_H
 
-#define REAL_NAMES(X)                                                                              \
-	X(connect) X(getpeername) X(getsockopt) X(close) X(dup) X(dup2) X(dup3) X(fcntl)           \
-	X(fcntl64) X(getaddrinfo) X(gethostbyname) X(gethostbyname2) X(gethostbyname_r)            \
-	X(gethostbyname2_r) X(poll) X(ppoll) X(select) X(pselect) X(epoll_ctl) X(epoll_wait)       \
-	X(epoll_pwait) X(read) X(readv) X(recv) X(recvfrom) X(recvmsg) X(write)    \
-	X(writev) X(send) X(sendto) X(sendmsg) X(__read_chk) X(__recv_chk) X(__recvfrom_chk)       \
-	X(__poll_chk) X(__ppoll_chk)
+#define REAL_NAMES(X) \
+	X(__poll_chk) X(__ppoll_chk) X(__read_chk) X(__recv_chk) X(__recvfrom_chk) \
+	X(close) X(close_range) X(closefrom) X(connect) X(dup) X(dup2) X(dup3) \
+	X(epoll_ctl) X(epoll_pwait) X(epoll_pwait2) X(epoll_wait) X(execve) X(execveat) \
+	X(execvpe) X(fclose) X(fcntl) X(fcntl64) X(fexecve) X(getaddrinfo) \
+	X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2) \
+	X(gethostbyname2_r) X(gethostbyname_r) X(getnameinfo) X(getpeername) \
+	X(getsockopt) X(listen) X(poll) X(posix_spawn) X(posix_spawnp) X(ppoll) \
+	X(pselect) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
+	X(res_nmkquery) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(syscall) \
+	X(write) X(writev)
 
 enum real_name {
 #define REAL_ENUM(name) REAL_##name,

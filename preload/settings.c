@@ -46,29 +46,77 @@ static int split(const char *line, size_t len, struct words *out)
 	return 2;
 }
 
-static bool take_flag(const char *value, size_t len, bool *out)
+/* By hand: strtol() would bind to a versioned symbol of the newest C library. */
+static bool take_number(const char *value, size_t len, unsigned most, unsigned *out)
 {
-	if (!same(value, len, "0") && !same(value, len, "1"))
+	if (len == 0 || len > 5)
 		return false;
-	*out = value[0] == '1';
+	for (*out = 0; len > 0; value++, len--) {
+		if (*value < '0' || *value > '9')
+			return false;
+		*out = *out * 10 + (unsigned)(*value - '0');
+	}
+	return *out <= most;
+}
+
+static bool take_small(const char *value, size_t len, unsigned most, uint8_t *out)
+{
+	unsigned number;
+
+	if (!take_number(value, len, most, &number))
+		return false;
+	*out = (uint8_t)number;
 	return true;
 }
 
-/* By hand: strtol() would bind to a versioned symbol of the newest C library. */
+static bool take_flag(const char *value, size_t len, bool *out)
+{
+	uint8_t number;
+
+	if (!take_small(value, len, 1, &number))
+		return false;
+	*out = number == 1;
+	return true;
+}
+
 static bool take_port(const char *value, size_t len, in_port_t *out)
 {
-	unsigned port = 0;
+	unsigned port;
 
-	if (len == 0 || len > 5)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (value[i] < '0' || value[i] > '9')
-			return false;
-		port = port * 10 + (unsigned)(value[i] - '0');
-	}
-	if (port == 0 || port > 65535)
+	if (!take_number(value, len, 65535, &port) || port == 0)
 		return false;
 	*out = htons((uint16_t)port);
+	return true;
+}
+
+/* 127.42.42.0/24 */
+static bool take_range(const char *value, size_t len, struct settings *out)
+{
+	const char *slash = memchr(value, '/', len);
+	char text[INET_ADDRSTRLEN];
+	struct in_addr net;
+
+	if (slash == NULL || (size_t)(slash - value) >= sizeof text)
+		return false;
+	memcpy(text, value, (size_t)(slash - value));
+	text[slash - value] = '\0';
+	if (inet_pton(AF_INET, text, &net) != 1)
+		return false;
+	out->onion_net = ntohl(net.s_addr);
+	return take_small(slash + 1, len - (size_t)(slash + 1 - value), 30, &out->onion_bits) &&
+	       out->onion_bits >= 8;
+}
+
+static bool take_search(const char *value, size_t len, struct settings *out)
+{
+	size_t have = strlen(out->search);
+
+	if (have + len + 2 > sizeof out->search)
+		return false;
+	if (have > 0)
+		out->search[have++] = ' ';
+	memcpy(out->search + have, value, len);
+	out->search[have + len] = '\0';
 	return true;
 }
 
@@ -104,8 +152,6 @@ static bool take_bytes(const char *value, size_t len, uint8_t *out, uint8_t *out
 
 static bool take_line(const struct words *line, struct settings *out, in_port_t *port)
 {
-	static const char *const ignored[] = {"OnionAddrRange", "AllowInbound",
-					      "AllowOutboundLocalhost", "IsolatePID", "EnableIPv6"};
 	const char *key = line->key, *value = line->value;
 	size_t key_len = line->key_len, len = line->value_len;
 
@@ -119,10 +165,19 @@ static bool take_line(const struct words *line, struct settings *out, in_port_t 
 		return take_bytes(value, len, out->pass, &out->pass_len);
 	if (same(key, key_len, "TelepresencePipeline"))
 		return take_flag(value, len, &out->pipeline);
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		if (same(key, key_len, ignored[i]))
-			return true;
-	return false;
+	if (same(key, key_len, "TelepresenceSearch"))
+		return take_search(value, len, out);
+	if (same(key, key_len, "TelepresenceNdots"))
+		return take_small(value, len, 15, &out->ndots);
+	if (same(key, key_len, "AllowInbound"))
+		return take_flag(value, len, &out->inbound);
+	if (same(key, key_len, "AllowOutboundLocalhost"))
+		return take_small(value, len, LOCALHOST_TCP, &out->localhost);
+	if (same(key, key_len, "IsolatePID"))
+		return take_flag(value, len, &out->isolate);
+	if (same(key, key_len, "OnionAddrRange"))
+		return take_range(value, len, out);
+	return same(key, key_len, "EnableIPv6"); /* of newer ones; here IPv6 is as in the pod */
 }
 
 int settings_parse(const char *text, size_t len, struct settings *out)
@@ -131,6 +186,11 @@ int settings_parse(const char *text, size_t len, struct settings *out)
 	int number = 1;
 
 	memset(out, 0, sizeof *out);
+	out->inbound = true;
+	out->localhost = LOCALHOST_ALL;
+	out->ndots = 1;
+	out->onion_net = 0x7f2a2a00; /* torsocks.conf(5) */
+	out->onion_bits = 24;
 	out->server.v4.sin_family = AF_INET;
 	out->server.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	for (size_t at = 0; at < len; number++) {
@@ -143,11 +203,18 @@ int settings_parse(const char *text, size_t len, struct settings *out)
 			return number;
 		at += line_len + 1;
 	}
-	if (port == 0 || (out->user_len == 0) != (out->pass_len == 0))
+	if (port == 0 || (out->user_len == 0) != (out->pass_len == 0) ||
+	    (out->isolate && out->user_len > 0))
 		return number;
 	if (out->server.any.sa_family == AF_INET)
 		out->server.v4.sin_port = port;
 	else
 		out->server.v6.sin6_port = port;
 	return 0;
+}
+
+bool settings_login(struct settings *settings, const char *user, const char *pass)
+{
+	return take_bytes(user, strlen(user), settings->user, &settings->user_len) &&
+	       take_bytes(pass, strlen(pass), settings->pass, &settings->pass_len);
 }

@@ -14,7 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SETTINGS_FILE_MAX = 16384 };
+enum { SETTINGS_FILE_MAX = 16384, SETTINGS_SEARCH_MAX = 1024 };
+
+/* AllowOutboundLocalhost of torsocks.conf(5). */
+enum settings_localhost { LOCALHOST_REFUSED, LOCALHOST_ALL, LOCALHOST_TCP };
 
 struct settings {
 	union {
@@ -23,12 +26,23 @@ struct settings {
 		struct sockaddr_in6 v6;
 	} server; /* TorAddress (127.0.0.1 when absent), TorPort (required) */
 	bool pipeline; /* TelepresencePipeline: the server takes all messages in one piece */
+	bool inbound;  /* AllowInbound: listen(2) on more than loopback; true when absent */
+	bool isolate;  /* IsolatePID: a user name of its own for each process */
+	uint8_t localhost; /* AllowOutboundLocalhost; LOCALHOST_ALL when absent */
+	uint8_t onion_bits;
+	uint32_t onion_net; /* OnionAddrRange, host order: stands for names that have no address */
+	uint8_t ndots; /* TelepresenceNdots: of the pod's resolv.conf(5); 1 when absent */
 	uint8_t user_len, pass_len; /* user_len 0: no authentication */
 	uint8_t user[255], pass[255];
+	char search[SETTINGS_SEARCH_MAX]; /* TelepresenceSearch, each: the pod's, words and blanks */
 };
 
 /* Returns 0, or the number of the first line that is wrong; one past the last line stands for
  * something that is missing.  `out` is undefined unless 0. */
 int settings_parse(const char *text, size_t len, struct settings *out);
+
+/* A name and a password from elsewhere (TORSOCKS_USERNAME, TORSOCKS_PASSWORD) in place of the
+ * file's.  False: they cannot be sent. */
+bool settings_login(struct settings *settings, const char *user, const char *pass);
 
 #endif

@@ -343,6 +343,7 @@ static void established(struct link *link, int fd, bool registered, const struct
 static void request_done(struct request_job *job, uint8_t code, const struct socks5_addr *addr, int fd)
 {
 	struct link *link = list_entry(job, struct dialling, job)->link;
+	struct socks5_addr more;
 
 	if (fd != -1) {
 		established(link, fd, true, addr);
@@ -350,8 +351,10 @@ static void request_done(struct request_job *job, uint8_t code, const struct soc
 	}
 	if (link->dialling->exposed_port != 0)
 		exposure_refused(link->end.tunnel, link->dialling->exposed_port, job->error);
-	link_clear(link);
 	(void)end_reply(&link->end, code, addr);
+	while (request_next(job, &more))
+		(void)end_reply(&link->end, code, &more);
+	link_clear(link);
 	end_fin(&link->end);
 }
 

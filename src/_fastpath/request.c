@@ -108,19 +108,49 @@ static uint8_t reply_from_eai(int status)
 							     : SOCKS5_GENERAL_FAILURE;
 }
 
-/* Tor's RESOLVE has room for one address: IPv4 when there is one, as most clients can use that. */
+static bool wanted(const struct request_job *job, const union address *address)
+{
+	int family = job->request.addr.port == SOCKS5_WANT_IPV4	  ? AF_INET
+		     : job->request.addr.port == SOCKS5_WANT_IPV6 ? AF_INET6
+								  : address->any.sa_family;
+
+	return address->any.sa_family == family;
+}
+
+/* Tor's RESOLVE has room for one address: IPv4 when there is one, as most clients can use that.
+ * A client that says which it wants gets all of them (socks5.h). */
 static void answer_forward(struct request_job *job, const struct lookup *lookup)
 {
-	const union address *best = &lookup->addresses[0];
+	const uint16_t port = job->request.addr.port;
+	const bool all = port == SOCKS5_WANT_IPV4 || port == SOCKS5_WANT_IPV6 ||
+			 port == SOCKS5_WANT_ALL;
 	struct socks5_addr addr;
+	int first = 0;
 
 	for (int i = 0; i < lookup->n_addresses; i++)
-		if (lookup->addresses[i].any.sa_family == AF_INET) {
-			best = &lookup->addresses[i];
-			break;
-		}
-	address_to_socks(&addr, best);
+		if (wanted(job, &lookup->addresses[i]))
+			job->addresses[job->n_addresses++] = lookup->addresses[i];
+	if (job->n_addresses == 0) { /* the name exists: any address says so */
+		job->addresses[job->n_addresses++] = lookup->addresses[0];
+	} else if (!all) {
+		while (first < job->n_addresses - 1 &&
+		       job->addresses[first].any.sa_family != AF_INET)
+			first++;
+		if (job->addresses[first].any.sa_family != AF_INET)
+			first = 0;
+		job->addresses[0] = job->addresses[first];
+		job->n_addresses = 1;
+	}
+	(void)request_next(job, &addr);
 	finish(job, SOCKS5_SUCCEEDED, &addr);
+}
+
+bool request_next(struct request_job *job, struct socks5_addr *out)
+{
+	if (job->request.cmd != SOCKS5_RESOLVE || job->next_address >= job->n_addresses)
+		return false;
+	address_to_socks(out, &job->addresses[job->next_address++]);
+	return true;
 }
 
 static void answer_reverse(struct request_job *job, const struct lookup *lookup)

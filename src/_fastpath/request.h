@@ -29,6 +29,8 @@ struct request_job {
 void request_start(struct request_job *job);
 /* Connect to one of the job's addresses at its request's port; the caller has filled in both. */
 void request_dial(struct request_job *job);
+/* In done(), for the caller to reply with too: the further addresses of a RESOLVE, one by one. */
+bool request_next(struct request_job *job, struct socks5_addr *out);
 /* No done() afterwards.  Harmless when it is over or was never started. */
 void request_cancel(struct request_job *job);
 

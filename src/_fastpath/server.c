@@ -65,9 +65,16 @@ static void client_refuse(struct client *client, uint8_t code)
 static void client_done(struct request_job *job, uint8_t code, const struct socks5_addr *addr, int fd)
 {
 	struct client *client = list_entry(job, struct client, job);
+	struct socks5_addr more;
+	bool sent;
 
 	client_answer(client, code, addr);
-	if (!client_flush(client) || fd == -1) {
+	sent = client_flush(client);
+	while (sent && request_next(job, &more)) {
+		client_answer(client, code, &more);
+		sent = client_flush(client);
+	}
+	if (!sent || fd == -1) {
 		if (fd != -1)
 			close(fd);
 		client_close(client);

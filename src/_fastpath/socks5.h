@@ -33,6 +33,10 @@ enum socks5_cmd {
 
 enum socks5_atyp { SOCKS5_IPV4 = 0x01, SOCKS5_DOMAIN = 0x03, SOCKS5_IPV6 = 0x04 };
 
+/* The port of a RESOLVE, which Tor's server does not read: which addresses, and that the client takes
+ * all of them, each in a reply of its own until the end of the stream.  0: one, as Tor has it. */
+enum socks5_want { SOCKS5_WANT_IPV4 = 4, SOCKS5_WANT_IPV6 = 6, SOCKS5_WANT_ALL = 46 };
+
 /* RFC 1928 section 6; 0x06 also stands for a connect that timed out. */
 enum socks5_reply {
 	SOCKS5_SUCCEEDED = 0x00,

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from fake_pod import FakePod, Service, echo, http, redis, speak_first
+from fake_pod import NAMESERVER, FakePod
+from services import (
+    DatagramService,
+    Service,
+    answer_names,
+    dns,
+    echo,
+    http,
+    redis,
+    speak_first,
+)
 from shim_rig import (
     ECHO,
     ECHO6,
@@ -58,8 +68,17 @@ def make_pod() -> Iterator[MakePod]:
         def serve(handle: Callable[..., None]) -> tuple[str, int]:
             return stack.enter_context(contextlib.closing(Service(handle))).address
 
+        def serve_datagrams(handle: Callable[[bytes], bytes]) -> tuple[str, int]:
+            return stack.enter_context(contextlib.closing(DatagramService(handle))).address
+
         def make(**options: object) -> FakePod:
             echo_at = serve(echo)
+            datagrams = {
+                ECHO: serve_datagrams(bytes),
+                HELD: serve_datagrams(lambda data: b"held " + data),
+                NAMESERVER: serve_datagrams(answer_names),
+            }
+            datagrams[ECHO6] = datagrams[ECHO]
             network = {
                 WEB: serve(http),
                 ECHO: echo_at,
@@ -71,16 +90,18 @@ def make_pod() -> Iterator[MakePod]:
                 REFUSED: 5,
                 UNREACHABLE: 3,
                 FORBIDDEN: 2,
+                NAMESERVER: serve(dns),
             }
             names = {
                 "web": WEB[0],
                 "echo": ECHO[0],
                 "echo6": ECHO6[0],
+                "many": [WEB[0], ECHO6[0], ECHO[0]],
                 "redis": REDIS[0],
                 "broken": 1,
                 "web.default.svc.cluster.local": WEB[0],
             }
-            pod = FakePod(network=network, names=names, **options)  # type: ignore[arg-type]
+            pod = FakePod(network=network, datagrams=datagrams, names=names, **options)  # type: ignore[arg-type]
             return stack.enter_context(contextlib.closing(pod))
 
         yield make

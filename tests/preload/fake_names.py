@@ -28,13 +28,7 @@ class NamesPod(FakePod):
         super().__post_init__()
         self.asked: list[tuple[str, str]] = []
 
-    def _connect(self, sock: socket.socket, target: Target, early: bytes) -> None:
-        if target == ("0.0.0.0", 0):
-            self._associate(sock)
-        else:
-            super()._connect(sock, target, early)
-
-    def _associate(self, sock: socket.socket) -> None:
+    def _relay(self, sock: socket.socket) -> None:
         inlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         inlet.bind(("127.0.0.1", 0))
         self._start(self._serve_datagrams, inlet)

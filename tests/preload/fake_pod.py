@@ -12,7 +12,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-CONNECT, RESOLVE = 1, 0xF0
+from fake_relay import DatagramRelay
+
+CONNECT, UDP_ASSOCIATE, RESOLVE, RESOLVE_PTR = 1, 3, 0xF0, 0xF1
+WANT_IPV4, WANT_IPV6, WANT_ALL = 4, 6, 46
+NAMESERVER = ("0.0.0.0", 53)
 DEADLINE_S = 20.0
 Target = tuple[str, int]
 
@@ -22,16 +26,22 @@ def reply(code: int, host: str = "0.0.0.0", port: int = 0) -> bytes:
     return bytes([5, code, 0, atyp]) + socket.inet_pton(family, host) + struct.pack("!H", port)
 
 
+def reply_name(name: str) -> bytes:
+    return bytes([5, 0, 0, 3, len(name)]) + name.encode() + b"\0\0"
+
+
 @dataclass(kw_only=True)
 class FakePod:
     """`network`: where a target really is on loopback, or the reply code that it gets.
 
-    strict: one recv() is one message, as simple servers have it.  pieces: replies byte by byte.
-    bound: the address in successful replies.  held: these targets get no reply before release().
+    `datagrams`: the same for UDP; others are dropped.  strict: one recv() is one message, as simple
+    servers have it.  pieces: replies byte by byte.  bound: the address in successful replies.
+    held: these targets get no reply before release().  no_udp: as Tor, no associations.
     """
 
     network: dict[Target, Target | int] = field(default_factory=dict)
-    names: dict[str, str | int] = field(default_factory=dict)
+    names: dict[str, str | list[str] | int] = field(default_factory=dict)
+    datagrams: dict[Target, Target] = field(default_factory=dict)
     username: str = ""
     password: str = ""
     strict: bool = False
@@ -39,6 +49,7 @@ class FakePod:
     bound: str = "10.0.0.1"
     held: set[Target] = field(default_factory=set)
     release_on: Target | None = None
+    no_udp: bool = False
 
     def __post_init__(self) -> None:
         self.seen: list[tuple[int, str, int]] = []
@@ -122,10 +133,34 @@ class FakePod:
             (port,) = struct.unpack("!H", self._message(sock, 2, rest))
             self.seen.append((cmd, host, port))
             if cmd == RESOLVE:
-                found = self.names.get(host, 4)
-                self._send(sock, reply(found) if isinstance(found, int) else reply(0, found))
+                self._send(sock, self._resolve(host, port))
+            elif cmd == RESOLVE_PTR:
+                names = [name for name, found in self.names.items() if found == host]
+                self._send(sock, reply_name(names[0]) if names else reply(4))
+            elif cmd == UDP_ASSOCIATE:
+                self._relay(sock)
             else:
                 self._connect(sock, (host, port), bytes(rest))
+
+    def _resolve(self, host: str, want: int) -> bytes:
+        found = self.names.get(host, 4)
+        if isinstance(found, int):
+            return reply(found)
+        addresses = [found] if isinstance(found, str) else found
+        if want in (WANT_IPV4, WANT_IPV6):
+            wanted = [at for at in addresses if (":" in at) == (want == WANT_IPV6)]
+            addresses = wanted or addresses[:1]
+        return b"".join(reply(0, at) for at in addresses[: None if want else 1])
+
+    def _relay(self, sock: socket.socket) -> None:
+        """RFC 1928 section 7; the far ends are real, each behind a socket of its own."""
+        if self.no_udp:
+            self._send(sock, reply(7))
+            return
+        with DatagramRelay(self.datagrams) as relay:
+            self._send(sock, reply(0, *relay.address))
+            while sock.recv(4096):
+                pass
 
     def _connect(self, sock: socket.socket, target: Target, early: bytes) -> None:
         if target == self.release_on:
@@ -165,62 +200,3 @@ class FakePod:
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(DEADLINE_S)
-
-
-class Service:
-    """A server on loopback that runs `handle` for each connection."""
-
-    def __init__(self, handle: Callable[[socket.socket], None], host: str = "127.0.0.1") -> None:
-        self._door = socket.create_server((host, 0), backlog=512)
-        self.address: Target = self._door.getsockname()[:2]
-        self._handle = handle
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._door.accept()
-            except OSError:
-                return
-            sock.settimeout(DEADLINE_S)
-            thread = threading.Thread(target=self._serve, args=(sock,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with sock, contextlib.suppress(OSError):
-            self._handle(sock)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
-        for thread in self._threads:
-            thread.join(DEADLINE_S)
-
-
-def echo(sock: socket.socket) -> None:
-    while data := sock.recv(65536):
-        sock.sendall(data)
-
-
-def speak_first(sock: socket.socket) -> None:
-    """The server's first bytes come right behind the SOCKS reply, as with SSH or SMTP."""
-    sock.sendall(b"220 hello\r\n")
-    echo(sock)
-
-
-def http(sock: socket.socket) -> None:
-    head = b""
-    while b"\r\n\r\n" not in head:
-        more = sock.recv(4096)
-        if not more:
-            return
-        head += more
-    sock.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\npods\n")
-
-
-def redis(sock: socket.socket) -> None:
-    while sock.recv(4096):
-        sock.sendall(b"+PONG\r\n")

@@ -46,7 +46,7 @@ class Rig:
     def run(
         self, argv: list[str], settings: str | None, *, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        if argv[0] in ("talk", "ask"):
+        if (self.build / "preload" / argv[0]).is_file():
             argv = [str(self.build / "preload" / argv[0]), *argv[1:]]
         return subprocess.run(
             argv,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fake_pod import Service, echo
+from services import Service, echo
 from shim_rig import Rig
 from telepresence.fastpath import Engine, SocksServer, Tunnel
 

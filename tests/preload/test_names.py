@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_pod import RESOLVE, FakePod
+from fake_pod import RESOLVE, WANT_IPV4, FakePod
 from shim_rig import WEB, Rig
 
 ASK = """
@@ -47,7 +47,7 @@ def test_the_pod_resolves(rig: Rig, pod: FakePod) -> None:
         "web",
         "443",
     ]
-    assert (RESOLVE, "web.default.svc.cluster.local", 0) in pod.seen
+    assert (RESOLVE, "web.default.svc.cluster.local", WANT_IPV4) in pod.seen
 
 
 def test_failures_have_libcs_codes(rig: Rig, pod: FakePod) -> None:

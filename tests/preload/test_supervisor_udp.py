@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from fake_names import NamesPod
-from fake_pod import RESOLVE, Service, http
+from fake_pod import RESOLVE
+from services import Service, http
 from shim_rig import WEB
 from supervisor_rig import Supervisor, run_closed
 from telepresence.fastpath import Engine, SocksServer
