@@ -23,7 +23,10 @@ class TunnelBroken(NamedTuple):
 
 
 class ServiceOpened(NamedTuple):
-    """Agent: the laptop opened a stream to a named service; `fd` is a non-blocking Unix socket."""
+    """Agent: the laptop opened a stream to a named service; `fd` is a non-blocking Unix socket.
+
+    It may be the input and output of a process, made blocking (os.set_blocking) and closed here:
+    bytes then flow without Python, and what the process has said arrives though it has ended."""
 
     tunnel: int
     name: str

@@ -41,6 +41,9 @@ struct link {
 	bool readable, writable, hangup, broken;
 	bool read_done;	 /* end of file seen and FIN sent */
 	bool write_done; /* the peer's FIN passed on */
+	bool service;	 /* the socket is one end of a pair, whose other end a process may have */
+	bool deaf;	 /* the socket takes no more; what it says is still read */
+	bool ending;	 /* the peer's reset waits for the inbox */
 };
 
 static void dialling_end(struct link *link)
@@ -78,6 +81,31 @@ static void link_reset(struct end *end)
 	end_reset(end);
 }
 
+/* From the peer: what it sent before its own end is still the program's to read. */
+static void link_end(struct end *end)
+{
+	struct link *link = (struct link *)end;
+
+	if (end->stream->reset && end->stream->fin_received && link->inbox.length > 0 && !link->ending) {
+		link->ending = true;
+		engine_task(end->tunnel->engine, &end->task);
+		return;
+	}
+	link_reset(end);
+}
+
+/* A server that answers and closes before it has read all, a process that ends: their last words are
+ * in the socket, behind the error of a write. */
+static void link_deafen(struct link *link)
+{
+	size_t left = link->inbox.length;
+
+	chain_clear(&link->inbox, &link->end.tunnel->engine->pool);
+	end_consumed(&link->end, left);
+	link->deaf = link->broken = link->readable = true;
+	engine_task(link->end.tunnel->engine, &link->end.task);
+}
+
 /* Both directions have ended in order. */
 static bool link_finish(struct link *link)
 {
@@ -90,8 +118,8 @@ static bool link_finish(struct link *link)
 	return true;
 }
 
-/* Send queued bytes to the socket; false: the link is gone. */
-static bool link_flush(struct link *link)
+/* Send queued bytes to the socket. */
+static void link_flush(struct link *link)
 {
 	struct iovec vectors[VECTORS];
 
@@ -108,8 +136,8 @@ static bool link_flush(struct link *link)
 			break;
 		}
 		if (n == -1) {
-			link_reset(&link->end);
-			return false;
+			link_deafen(link);
+			break;
 		}
 		chain_drop(&link->inbox, &link->end.tunnel->engine->pool, (size_t)n);
 		end_consumed(&link->end, (size_t)n);
@@ -118,7 +146,6 @@ static bool link_flush(struct link *link)
 		link->write_done = true;
 		(void)shutdown(link->item.fd, SHUT_WR);
 	}
-	return true;
 }
 
 /* One read from the socket into a frame.  Returns 1: go on, 0: stop for now, -1: the link is gone. */
@@ -151,7 +178,9 @@ static int link_read(struct link *link)
 	link->readable = false;
 	if (n == -1 && errno == EAGAIN)
 		return 0;
-	if (n == -1) {
+	/* A Unix socket speaks of a reset when bytes to the process were left unread (unix(7)); what
+	 * came from it is complete all the same.  TCP says so of a write that failed. */
+	if (link->service ? n == -1 && errno != ECONNRESET : n == -1 || link->deaf) {
 		link_reset(&link->end);
 		return -1;
 	}
@@ -165,8 +194,14 @@ static void link_run(struct task *task)
 	struct link *link = list_entry(task, struct link, end.task);
 	struct tunnel *tunnel = link->end.tunnel;
 
-	if (link->item.fd == -1 || !link_flush(link))
+	if (link->item.fd == -1)
 		return;
+	link_flush(link);
+	if (link->ending) {
+		if (link->inbox.length == 0)
+			link_reset(&link->end);
+		return;
+	}
 	for (int i = 0; i < READS_A_TURN && link->readable && !link->read_done; i++) {
 		int rc;
 
@@ -243,13 +278,11 @@ static void link_data(struct end *end, const uint8_t *data, size_t len)
 		data += len - (size_t)left;
 		len = (size_t)left;
 	}
-	if (link->writable && link->inbox.length == 0) {
+	if (link->writable && link->inbox.length == 0 && !link->deaf) {
 		ssize_t n = send(link->item.fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-		if (n == -1 && errno != EAGAIN && errno != EINTR) {
-			link_reset(end);
-			return;
-		}
+		if (n == -1 && errno != EAGAIN && errno != EINTR)
+			link_deafen(link);
 		link->writable = n == (ssize_t)len || (n == -1 && errno == EINTR);
 		if (n > 0) {
 			end_consumed(end, (size_t)n);
@@ -257,7 +290,9 @@ static void link_data(struct end *end, const uint8_t *data, size_t len)
 			len -= (size_t)n;
 		}
 	}
-	if (len == 0)
+	if (link->deaf)
+		end_consumed(end, len);
+	if (link->deaf || len == 0)
 		return;
 	if (chain_append(&link->inbox, &engine->pool, data, len) != 0)
 		link_reset(end);
@@ -277,7 +312,7 @@ static const struct end_kind link_kind = {
 	.size = sizeof(struct link),
 	.data = link_data,
 	.fin = link_fin,
-	.reset = link_reset,
+	.reset = link_end,
 	.run = link_run,
 };
 
@@ -375,6 +410,7 @@ static void start_service(struct link *link, const struct socks5_addr *name)
 		end_refuse(&link->end, SOCKS5_GENERAL_FAILURE);
 		return;
 	}
+	link->service = true;
 	event->tunnel = tunnel->number;
 	event->fd = ends[1];
 	memcpy(event->name, name->host, name->host_len);

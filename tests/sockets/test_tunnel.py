@@ -1,5 +1,6 @@
 """One user connection through two engines behaves like one TCP connection."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -81,6 +82,26 @@ def test_a_reset_travels_both_ways(ends: Ends) -> None:
     with ends.connect("127.0.0.1", server.port) as sock, pytest.raises(ConnectionResetError):
         sock.sendall(b"x")
         sock.recv(1)
+    server.close()
+
+
+def test_the_last_words_of_a_server_that_does_not_read_arrive(ends: Ends) -> None:
+    """As those of a web server that refuses an upload: 413, and a close that becomes a reset."""
+
+    def refuse(sock: socket.socket) -> None:
+        sock.recv(1)
+        sock.sendall(b"too large")
+
+    server = Server(refuse)
+    for _ in range(20):
+        with ends.connect("127.0.0.1", server.port) as sock:
+            got = b""
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                sock.sendall(bytes(500_000))
+            with contextlib.suppress(ConnectionResetError):
+                while data := sock.recv(100):
+                    got += data
+            assert got == b"too large"
     server.close()
 
 
