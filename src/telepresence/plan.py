@@ -10,7 +10,7 @@ from pathlib import Path
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.rights import rules
-from telepresence.values import Facts, Options, Plan
+from telepresence.values import Facts, Mounting, Options, Plan
 
 # Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
 _NAME_CHARS, _SESSION_CHARS = 50, 12
@@ -86,6 +86,23 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     return facts.shim, None, (note,)
 
 
+def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]]:
+    """What is done about volumes, and what the user should know of it."""
+    if options.mount.mode == "none":
+        return options.mount, ()
+    if facts.no_mount:
+        raise MethodError(f"cannot mount on {facts.no_mount}", hint="name another place")
+    if not facts.no_fuse:
+        return options.mount, ()
+    if options.mount.is_required:
+        raise MethodError(
+            f"volumes cannot be mounted: {facts.no_fuse}",
+            hint="--mount false goes on without them; nothing has been changed",
+        )
+    note = f"no volumes: {facts.no_fuse}; --mount false keeps silent about it"
+    return Mounting(mode="none"), (note,)
+
+
 def _refuse_files(options: Options, facts: Facts) -> None:
     for fault in facts.unwritable:
         raise UsageError(f"cannot write {fault}", hint="name another; nothing has been changed")
@@ -132,6 +149,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
             hint="install the one that your cluster's documentation names",
         )
     shim, supervisor, notes = _engines(options, facts)
+    mount, mount_notes = _mounting(options, facts)
     _refuse_files(options, facts)
     container = _container(options, facts)
     _refuse_missing_rights(facts)
@@ -151,11 +169,12 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         method=options.method,
         shim=shim,
         supervisor=supervisor,
-        notes=notes,
+        notes=notes + mount_notes,
         program=program,
         argv=options.command or (program,),
         is_shell=not options.command,
         environ=facts.environ,
+        mount=mount,
         env_include=options.env_include,
         env_exclude=options.env_exclude,
         env_json=options.env_json,

@@ -24,6 +24,7 @@ from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.undo import Undo
 from telepresence.values import ExitStatus, Options, Plan
+from telepresence.volumes.tree import Tree
 
 if TYPE_CHECKING:
     from telepresence.cluster.api import Api
@@ -150,12 +151,16 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         await _unless(undo.enter("tunnel", keeper), proxy.ended)
         console.stage("tunnel up")
         ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
-        environment = make_environment(plan, pod, ends)
+        tree = await undo.enter("volumes", Tree(plan, pod, keeper.open_service, ends.mounts))
+        environment = make_environment(plan, pod, ends, tree.root)
         for note in write_files(plan, environment):
             console.say(note)
         console.stage("environment read")
         prepare = METHODS[plan.method]
         launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
+        if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
+            console.say(note)
+        console.stage("volumes mounted")
         if claim is not None:
             await claim.alone()
             console.stage("workload's pods gone")

@@ -26,6 +26,23 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mounting:
+    """How the pod's file system is to be seen on the laptop."""
+
+    mode: str  # fuse or none
+    path: Path | None = None  # None: a temporary directory
+    is_required: bool = False  # without it there shall be no session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountPoint:
+    """A line of proc(5)'s mountinfo."""
+
+    path: bytes
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The command line, checked for form alone."""
 
@@ -40,6 +57,7 @@ class Options:
     image: str | None
     logfile: str
     verbose: bool
+    mount: Mounting = Mounting(mode="none")
     env_include: tuple[str, ...] = ()  # patterns of names
     env_exclude: tuple[str, ...] = ()
     env_json: str | None = None
@@ -98,6 +116,8 @@ class Facts:
     no_supervisor: str = ""  # why the seccomp engine cannot work here; "" when it can
     program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
+    no_fuse: str = ""  # why nothing can be mounted; "" when it can
+    no_mount: str = ""  # what is wrong with the place that was asked for
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
     user: str = ""  # name@host, told to others who want the same workload
     now: str = ""  # RFC 3339
@@ -124,6 +144,7 @@ class Plan:
     is_shell: bool
     environ: dict[str, str] = field(repr=False)
     resume_timeout_s: float = 60.0
+    mount: Mounting = Mounting(mode="none")
     env_include: tuple[str, ...] = ()
     env_exclude: tuple[str, ...] = ()
     env_json: str | None = None
@@ -162,9 +183,10 @@ class ApiAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """What the agent tells of its container: its environment, as bytes."""
+    """What the agent tells of its container: its environment, as bytes, and its mounts."""
 
     environ: dict[bytes, bytes] = field(repr=False)
+    mounts: tuple[MountPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from telepresence import hello
+from telepresence.agent.services import SFTP_SERVER
 from telepresence.fastpath import Engine, SocksServer, Tunnel
+from telepresence.mountinfo import take_mounts
 from wires import (
     CONNECT,
     DEADLINE_S,
@@ -114,15 +117,53 @@ def test_the_plain_socks_server_needs_no_tunnel(agent: Agent, echo_server: Serve
         assert read_exactly(sock, 5) == b"plain"
 
 
-def test_the_environment_comes_as_the_kernel_has_it(agent: Agent, tunnel: Tunnel) -> None:
-    agent.join(tunnel)
-    with socket.socket(fileno=tunnel.open_service("environ")) as sock:
+def said(tunnel: Tunnel, service: str) -> bytes:
+    with socket.socket(fileno=tunnel.open_service(service)) as sock:
         sock.settimeout(DEADLINE_S)
         assert read_reply(sock)[0] == 0
         data = b""
         while more := sock.recv(65_536):
             data += more
-    assert b"FROM_THE_POD=two\nlines\0" in data
+    return data
+
+
+def test_the_environment_comes_as_the_kernel_has_it(agent: Agent, tunnel: Tunnel) -> None:
+    agent.join(tunnel)
+    assert b"FROM_THE_POD=two\nlines\0" in said(tunnel, "environ")
+
+
+def test_a_megabyte_of_environment_comes_whole(
+    nothing_is_left: None, tunnel: Tunnel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    big = {f"BIG_{number}": chr(ord("a") + number) * 100_000 for number in range(11)}
+    for name, value in big.items():
+        monkeypatch.setenv(name, value)
+    with contextlib.closing(Agent()) as agent:
+        agent.join(tunnel)
+        entries = set(said(tunnel, "environ").split(b"\0"))
+    assert entries >= {f"{name}={value}".encode() for name, value in big.items()}
+
+
+def test_the_mounts_come_as_the_kernel_has_them(agent: Agent, tunnel: Tunnel) -> None:
+    agent.join(tunnel)
+    ours = take_mounts(Path("/proc/self/mountinfo").read_bytes())
+    assert set(take_mounts(said(tunnel, "mounts"))) == set(ours)
+
+
+def test_an_sftp_server_has_a_stream_to_itself(agent: Agent, tunnel: Tunnel) -> None:
+    """draft-ietf-secsh-filexfer-02: INIT 3 is answered by VERSION 3, and an end by an end."""
+    if not Path(SFTP_SERVER).exists():
+        pytest.skip(f"there is no {SFTP_SERVER} on this machine")
+    agent.join(tunnel)
+    with socket.socket(fileno=tunnel.open_service("sftp")) as sock:
+        sock.setblocking(True)
+        sock.settimeout(DEADLINE_S)
+        assert read_reply(sock)[0] == 0
+        sock.sendall(b"\0\0\0\5\1\0\0\0\3")
+        length = int.from_bytes(read_exactly(sock, 4))
+        assert read_exactly(sock, length)[:5] == b"\2\0\0\0\3"
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1) == b""
 
 
 def test_an_unknown_service_is_an_end_of_file(agent: Agent, tunnel: Tunnel) -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from telepresence import __version__, cli
 from telepresence.errors import UsageError
-from telepresence.values import Options, Target
+from telepresence.values import Mounting, Options, Target
 
 GOLDEN = Path(__file__).with_name("test_help.txt")
 
 
-DEFAULTS = {
+DEFAULTS: dict[str, object] = {
+    "mount": {"mode": "fuse", "path": None, "is_required": False},
     "method": "inject-tcp",
     "inject": "auto",
     "new_deployment": None,
@@ -59,6 +60,11 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--logfile", "-"], {"logfile": "-"}),
         (["--verbose"], {"verbose": True}),
         (["--env-include", "A*", "--env-include", "B"], {"env_include": ("A*", "B")}),
+        (["--mount", "true"], {"mount": Mounting(mode="fuse", is_required=True)}),
+        (["--mount=Yes"], {"mount": Mounting(mode="fuse", is_required=True)}),
+        (["--mount", "/x"], {"mount": Mounting(mode="fuse", path=Path("/x"), is_required=True)}),
+        (["--mount", "off"], {"mount": Mounting(mode="none")}),
+        (["--mount", "0"], {"mount": Mounting(mode="none")}),
         (["--env-exclude", "A"], {"env_exclude": ("A",)}),
         (["--env-json", "x.json"], {"env_json": "x.json"}),
         (["--env-file", "x.env", "--env-syntax", "sh"], {"env_file": "x.env", "env_syntax": "sh"}),
@@ -89,6 +95,8 @@ def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -
     [
         (["-m", "teleport"], "invalid choice: 'teleport'"),
         (["--env-syntax", "ini"], "invalid choice: 'ini'"),
+        (["--mount", "x"], "'x' is neither true, false nor an absolute path"),
+        (["--mount", ""], "neither true, false nor"),
         (["--env-json", ""], "the value is empty"),
         (["-n", "Upper"], "'Upper' is no Kubernetes name"),
         (["-n", "under_score"], "no Kubernetes name"),

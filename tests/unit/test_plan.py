@@ -9,7 +9,7 @@ from telepresence import __version__, cli
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.plan import image_name, make_plan
 from telepresence.rights import rights
-from telepresence.values import Facts, Options, Plan, Target, Workload
+from telepresence.values import Facts, Mounting, Options, Plan, Target, Workload
 
 OPTIONS = cli.parse(["--logfile", "-", "--run", "curl", "-s", "http://helloworld"])
 RIGHTS = rights(OPTIONS, None)
@@ -206,3 +206,32 @@ def test_a_pods_name_fits_a_host_name_whatever_the_workloads() -> None:
 def test_a_volume_that_would_hide_the_agent_is_refused() -> None:
     with pytest.raises(ClusterError, match="mounts volume data at /opt/, where the agent"):
         swap("side")
+
+
+def test_volumes_are_mounted_where_fuse_is() -> None:
+    assert plan().mount == Mounting(mode="fuse")
+    assert plan(cli.parse(["--mount", "false", "--run", "x"])).mount == Mounting(mode="none")
+
+
+NO_FUSE = dataclasses.replace(FACTS, no_fuse="there is no sshfs on this machine")
+
+
+def test_without_fuse_the_command_runs_without_volumes_and_hears_of_it() -> None:
+    made = plan(facts=NO_FUSE)
+    assert made.mount == Mounting(mode="none")
+    assert made.notes[-1].startswith("no volumes: there is no sshfs on this machine; --mount false")
+    assert plan(cli.parse(["--mount", "false", "--run", "x"]), NO_FUSE).notes == ()
+
+
+@pytest.mark.parametrize("place", ["true", "/mnt"])
+def test_volumes_that_were_asked_for_are_refused_without_fuse(place: str) -> None:
+    asked = cli.parse(["--mount", place, "--run", "x"])
+    with pytest.raises(MethodError, match="volumes cannot be mounted: there is no sshfs") as caught:
+        plan(asked, NO_FUSE)
+    assert "--mount false" in caught.value.hint
+
+
+def test_a_bad_place_for_the_volumes_is_refused() -> None:
+    taken = dataclasses.replace(FACTS, no_mount="/mnt: something is mounted there")
+    with pytest.raises(MethodError, match=r"^cannot mount on /mnt: something is mounted there$"):
+        plan(cli.parse(["--mount", "/mnt", "--run", "x"]), taken)

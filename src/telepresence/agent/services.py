@@ -16,6 +16,8 @@ from telepresence.fastpath import ServiceOpened
 
 log = logging.getLogger(__name__)
 
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"  # Debian's place; pod-image/contents has it
+
 
 async def environ(stream: socket.socket) -> None:
     """The container's environment as `K=V` strings, each ended by NUL (proc(5), /proc/pid/environ).
@@ -25,7 +27,30 @@ async def environ(stream: socket.socket) -> None:
     await asyncio.get_running_loop().sock_sendall(stream, data)
 
 
-SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {"environ": environ}
+async def mounts(stream: socket.socket) -> None:
+    """The container's mounts, as proc(5) has them in /proc/pid/mountinfo."""
+    data = pathlib.Path("/proc/self/mountinfo").read_bytes()
+    await asyncio.get_running_loop().sock_sendall(stream, data)
+
+
+async def sftp(stream: socket.socket) -> None:
+    """The container's file system: sftp-server(8) has the stream to itself, until its end."""
+    stream.setblocking(True)
+    fd = stream.fileno()
+    server = await asyncio.create_subprocess_exec(SFTP_SERVER, "-e", stdin=fd, stdout=fd)
+    stream.close()
+    try:
+        await server.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            server.kill()
+
+
+SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
+    "environ": environ,
+    "mounts": mounts,
+    "sftp": sftp,
+}
 
 
 async def serve_service(event: ServiceOpened) -> None:
@@ -35,5 +60,7 @@ async def serve_service(event: ServiceOpened) -> None:
         if service is None:
             log.warning("the client asked for the unknown service %r", event.name)
             return
-        with contextlib.suppress(ConnectionError):
+        try:
             await service(stream)
+        except OSError as exc:
+            log.warning("service %s: %s", event.name, exc)

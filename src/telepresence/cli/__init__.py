@@ -10,7 +10,7 @@ A new option is one `add` in its group, whose argparse dest is the name of its f
 import argparse
 from typing import Any
 
-from telepresence.cli import cluster, command, environment, general, method, operation
+from telepresence.cli import cluster, command, environment, general, method, operation, volumes
 from telepresence.errors import UsageError
 from telepresence.values import Options
 
@@ -27,7 +27,7 @@ exit codes:
   telepresence was told to end by SIGTERM or SIGHUP; 130 for Ctrl-C before the command ran
 """
 
-_GROUPS = (general, operation, method, environment, cluster, command)
+_GROUPS = (general, operation, method, environment, volumes, cluster, command)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -54,6 +54,27 @@ def _no_supervisor(inject: str, supervisor: Path) -> str:
     return "" if inject == "preload" else why_no_supervisor(supervisor)
 
 
+def _no_fuse() -> str:
+    """Why sshfs could not mount, "" when it probably can."""
+    if shutil.which("sshfs") is None:
+        return "there is no sshfs on this machine (Debian: apt-get install sshfs)"
+    if sys.platform == "linux" and not Path("/dev/fuse").exists():
+        return "this machine has no FUSE: there is no /dev/fuse"
+    if sys.platform == "linux" and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return "you may not use FUSE: /dev/fuse is for others alone"
+    return ""
+
+
+def _no_mount(place: Path) -> str:
+    """What is wrong with a mount point, "" when it can be one or be made."""
+    if place.is_mount():
+        return f"{place}: something is mounted there"
+    there = next(path for path in (place, *place.parents) if path.exists())
+    if not there.is_dir():
+        return f"{place}: {there} is no directory"
+    return "" if os.access(there, os.W_OK) else f"{place}: you may not write to {there}"
+
+
 def _unwritable(path: str) -> str:
     """Why a file cannot be written there, "" when it can."""
     folder = Path(path).parent
@@ -104,6 +125,8 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         no_supervisor=no_supervisor,
         program_closed=why_closed(program or shell),
         environ=environ,
+        no_fuse=_no_fuse(),
+        no_mount=_no_mount(options.mount.path) if options.mount.path else "",
         unwritable=tuple(
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
         ),

@@ -7,7 +7,9 @@ Never: changes a value; bytes stay bytes.
 
 import fnmatch
 import os
+from pathlib import Path
 
+from telepresence.mountinfo import is_volume
 from telepresence.values import Endpoints, Environment, Plan, Pod
 
 # The laptop's own: the pod's would keep the laptop's programs from starting, from finding their
@@ -38,7 +40,9 @@ def is_the_pods(key: bytes, include: tuple[str, ...] = (), exclude: tuple[str, .
     return _matches(name, include) or not _matches(name, KEPT)
 
 
-def make_environment(plan: Plan, pod: Pod, ends: Endpoints) -> Environment:
+def make_environment(
+    plan: Plan, pod: Pod, ends: Endpoints, root: Path | None = None
+) -> Environment:
     """The pod's variables that are taken, and these over the laptop's."""
     taken = {
         key: value
@@ -48,5 +52,9 @@ def make_environment(plan: Plan, pod: Pod, ends: Endpoints) -> Environment:
     taken[b"TELEPRESENCE_POD"] = pod.name.encode()
     taken[b"TELEPRESENCE_CONTAINER"] = pod.container.encode()
     taken[b"TELEPRESENCE_METHOD"] = plan.method.encode()
+    volumes = (mount.path for mount in ends.mounts if is_volume(mount))
+    taken[b"TELEPRESENCE_MOUNTS"] = b":".join(sorted(volumes))
+    if root is not None:
+        taken[b"TELEPRESENCE_ROOT"] = os.fsencode(root)
     laptop = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
     return Environment(pod=taken, process=laptop | taken)

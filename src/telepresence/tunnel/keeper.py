@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -16,8 +17,9 @@ from types import TracebackType
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
 from telepresence.fastpath import CarrierLost, Engine, Tunnel, TunnelBroken
+from telepresence.mountinfo import take_mounts
 from telepresence.tunnel.carrier import Carrier
-from telepresence.tunnel.service import read_service
+from telepresence.tunnel.service import open_service, read_service
 from telepresence.tunnel.ways import Ways
 from telepresence.values import ApiAccess, Endpoints, Plan, Pod
 
@@ -83,9 +85,16 @@ class Keeper:
 
     async def endpoints(self) -> Endpoints:
         """What the agent tells of its container.  TunnelError, ProtocolError."""
-        data = await read_service(self.tunnel, "environ")
+        data, mounts = await asyncio.gather(
+            read_service(self.tunnel, "environ"), read_service(self.tunnel, "mounts")
+        )
         entries = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
-        return Endpoints(environ={key: value for key, _, value in entries})
+        return Endpoints(
+            environ={key: value for key, _, value in entries}, mounts=take_mounts(mounts)
+        )
+
+    async def open_service(self, name: str) -> socket.socket:
+        return await open_service(self.tunnel, name)
 
     def _on_events(self) -> None:
         for event in self._engine.take_events():

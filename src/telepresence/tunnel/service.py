@@ -16,6 +16,29 @@ TIMEOUT_S = 20.0
 _REPLY_BYTES = 10  # RFC 1928 section 6, with the IPv4 address that the agent gives here
 
 
+async def open_service(tunnel: Tunnel, name: str) -> socket.socket:
+    """A stream past its reply, which the caller owns.  TunnelError: it could not be had."""
+    loop = asyncio.get_running_loop()
+    stream = socket.socket(fileno=tunnel.open_service(name))
+    reply = b""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            while len(reply) < _REPLY_BYTES and (
+                more := await loop.sock_recv(stream, _REPLY_BYTES - len(reply))
+            ):
+                reply += more
+    except (TimeoutError, ConnectionError) as exc:
+        stream.close()
+        raise TunnelError(f"the agent's {name} could not be opened: {exc!r}") from exc
+    except BaseException:
+        stream.close()
+        raise
+    if len(reply) < _REPLY_BYTES or reply[:2] != b"\5\0":
+        stream.close()
+        raise TunnelError(f"the agent does not offer the service {name}: {reply!r}")
+    return stream
+
+
 async def read_service(tunnel: Tunnel, name: str) -> bytes:
     """All that it says.  ProtocolError: no such service; TunnelError: too late or too long."""
     loop = asyncio.get_running_loop()

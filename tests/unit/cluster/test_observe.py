@@ -16,7 +16,7 @@ from telepresence import cli
 from telepresence.cluster import api, observe
 from telepresence.cluster.api import Api
 from telepresence.rights import rights
-from telepresence.values import Facts, Right
+from telepresence.values import Facts, Mounting, Right
 
 DEADLINE_S = 10.0
 RIGHTS = rights(cli.parse([]), None)
@@ -88,12 +88,14 @@ def facts(
     *command: str,
     inject: str = "auto",
     files: tuple[str | None, str | None] = (None, None),
+    mount: Path | None = None,
 ) -> Facts:
     options = dataclasses.replace(
         cli.parse(["--run", *command] if command else []),
         inject=inject,
         env_json=files[0],
         env_file=files[1],
+        mount=Mounting(mode="fuse", path=mount),
     )
 
     async def scene() -> Facts:
@@ -171,4 +173,22 @@ def test_files_that_cannot_be_written_are_seen(programs: Path) -> None:
     assert seen == (
         f"{programs}/no/j: there is no directory {programs}/no",
         f"{programs}: it is a directory",
+    )
+
+
+def test_whether_anything_can_be_mounted_is_known(programs: Path) -> None:
+    assert "no sshfs" in facts(Server(), programs).no_fuse
+    install(programs, "sshfs")
+    assert "no sshfs" not in facts(Server(), programs).no_fuse
+
+
+def test_a_place_that_cannot_be_a_mount_point_is_known(programs: Path) -> None:
+    install(programs, "file")
+    assert facts(Server(), programs, mount=programs).no_mount == ""
+    assert facts(Server(), programs, mount=programs / "new" / "one").no_mount == ""
+    file = programs / "file"
+    assert facts(Server(), programs, mount=file).no_mount == f"{file}: {file} is no directory"
+    assert facts(Server(), programs, mount=file / "x").no_mount.endswith(f"{file} is no directory")
+    assert facts(Server(), programs, mount=Path("/proc")).no_mount == (
+        "/proc: something is mounted there"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from telepresence.environ.merge import KEPT, is_the_pods, make_environment
-from telepresence.values import Endpoints, Plan, Pod
+from telepresence.values import Endpoints, MountPoint, Plan, Pod
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "environment.md"
 POD = Pod(name="p-1", namespace="prod", container="main")
@@ -29,6 +29,7 @@ WHO = {
     b"TELEPRESENCE_POD": b"p-1",
     b"TELEPRESENCE_CONTAINER": b"main",
     b"TELEPRESENCE_METHOD": b"inject-tcp",
+    b"TELEPRESENCE_MOUNTS": b"",
 }
 
 
@@ -79,3 +80,12 @@ def test_services_with_unlucky_names_are_seen() -> None:
 def test_users_are_told_of_every_name_in_the_list() -> None:
     text = DOCUMENT.read_text()
     assert [name for name in KEPT if f"`{name}`" not in text] == []
+
+
+def test_volumes_are_named_and_so_is_the_directory_that_has_them() -> None:
+    paths = (b"/", b"/proc", b"/var/run/secrets", b"/app data", b"/etc/hosts", b"/dev/shm")
+    mounts = tuple(MountPoint(path=path, read_only=False) for path in paths)
+    made = make_environment(PLAN, POD, Endpoints(environ={}, mounts=mounts), Path("/tmp/x/fs"))
+    assert made.pod[b"TELEPRESENCE_MOUNTS"] == b"/app data:/var/run/secrets"
+    assert made.process[b"TELEPRESENCE_ROOT"] == b"/tmp/x/fs"
+    assert b"TELEPRESENCE_ROOT" not in make_environment(PLAN, POD, Endpoints(environ={})).pod

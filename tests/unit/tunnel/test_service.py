@@ -10,7 +10,7 @@ import pytest
 from telepresence.errors import TunnelError
 from telepresence.fastpath import Engine, ServiceOpened, Tunnel
 from telepresence.tunnel import service
-from telepresence.tunnel.service import read_service
+from telepresence.tunnel.service import open_service, read_service
 
 DEADLINE_S = 10.0
 
@@ -88,3 +88,17 @@ def test_one_that_does_not_end_in_time_is_given_up(
     monkeypatch.setattr(service, "TIMEOUT_S", 0.2)
     with pytest.raises(TunnelError, match="environ could not be read: TimeoutError"):
         asyncio.run(ask(ends, b"half", end=False))
+
+
+def test_a_stream_of_its_own_begins_after_the_reply(ends: Ends) -> None:
+    async def scene() -> bytes:
+        async with asyncio.timeout(DEADLINE_S):
+            opening = asyncio.ensure_future(open_service(ends.laptop, "sftp"))
+            name, far = await ends.opened()
+            assert name == "sftp"
+            loop = asyncio.get_running_loop()
+            with far, await opening as near:
+                await loop.sock_sendall(far, b"first")
+                return await loop.sock_recv(near, 100)
+
+    assert asyncio.run(scene()) == b"first"

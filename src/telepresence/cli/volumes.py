@@ -1,0 +1,37 @@
+"""Where the pod's volumes are to be seen.
+
+Called by: cli.
+Owns: nothing.
+Never: asks whether the place exists.
+"""
+
+import argparse
+from pathlib import Path
+
+from telepresence.values import Mounting
+
+_TRUE, _FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")  # Telepresence 1's words
+
+
+def _mounting(text: str) -> Mounting:
+    word = text.lower()
+    if word in _TRUE:
+        return Mounting(mode="fuse", is_required=True)
+    if word in _FALSE:
+        return Mounting(mode="none")
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true, false nor an absolute path")
+    return Mounting(mode="fuse", path=Path(text), is_required=True)
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("the volumes").add_argument
+    add(
+        "--mount",
+        type=_mounting,
+        default=Mounting(mode="fuse"),
+        metavar="true|false|PATH",
+        help="show the pod's file system in a directory that $TELEPRESENCE_ROOT names: a temporary "
+        "one, none, or this one, which is made if it is missing (default: a temporary one, or "
+        "none where FUSE or sshfs is missing)",
+    )

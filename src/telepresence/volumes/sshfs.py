@@ -1,0 +1,142 @@
+"""One sshfs: a directory of the pod on a directory of the laptop, over a stream of the tunnel.
+
+Called by: volumes/tree.py.
+Owns: the process and its mount, until close().
+Never: sees a byte of a file; starts ssh.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import socket
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from pathlib import Path
+
+from telepresence.errors import MethodError
+from telepresence.mountinfo import take_mounts
+from telepresence.proc import bound_to_us
+
+log = logging.getLogger(__name__)
+
+READY_TIMEOUT_S = 10.0  # mounting takes 10 ms; a machine that swaps takes its time
+END_TIMEOUT_S = 1.0
+MOUNTINFO = Path("/proc/self/mountinfo")
+# follow_symlinks: a link is followed in the pod, as a program there would follow it; the laptop's
+# kernel never sees one and so cannot be led out of the mount.  The dcache_ ones: how old what is
+# shown may be; the kernel adds a second of its own (sshfs(1), mount.fuse3(8)).
+OPTIONS = ("passive", "follow_symlinks", "no_check_root", "delay_connect", "dcache_timeout=2")
+
+
+def is_mounted(path: Path) -> bool:
+    mounts = take_mounts(MOUNTINFO.read_bytes())
+    return os.fsencode(path) in {mount.path for mount in mounts}
+
+
+class Mounted:
+    """async with Mounted(path): the body runs at once and each time that mounts have changed."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+
+    def __enter__(self) -> "Mounted":
+        """proc(5), /proc/pid/mounts: a change is a priority event; the file itself is always
+        readable, so the loop watches an epoll that waits for that alone."""
+        self._file = MOUNTINFO.open("rb")
+        self._epoll = select.epoll()
+        self._epoll.register(self._file.fileno(), select.EPOLLPRI)
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._on_change)
+        return self
+
+    def _on_change(self) -> None:
+        self._epoll.poll(0)
+        self.changed.set()
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        self._file.close()
+
+
+class Sshfs:
+    """mount = await Sshfs.start(...); await mount.ready(); ... await mount.close()"""
+
+    def __init__(self, process: Process, place: Path) -> None:
+        self._process, self.place = process, place
+        self._said = b""
+        self._listener = asyncio.ensure_future(self._listen())
+
+    @classmethod
+    async def start(
+        cls, stream: socket.socket, pod: str, source: bytes, place: Path, *, read_only: bool
+    ) -> "Sshfs":
+        """The stream is used up.  MethodError: it cannot be started."""
+        options = [*OPTIONS, f"uid={os.geteuid()}", f"gid={os.getegid()}"]
+        if read_only:
+            options.append("ro")
+        argv = ["sshfs", "-f", "-o", ",".join(options), f"{pod}:{os.fsdecode(source)}", str(place)]
+        with stream:
+            stream.setblocking(True)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *bound_to_us(argv), stdin=stream.fileno(), stdout=stream.fileno(), stderr=PIPE,
+                    start_new_session=True,  # Ctrl-C at the terminal is not for it
+                )  # fmt: skip
+            except OSError as exc:
+                raise MethodError(f"cannot start sshfs: {exc.strerror}") from exc
+        return cls(process, place)
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            log.info("sshfs %s: %s", self.place, line.decode(errors="replace").rstrip())
+            self._said = line
+
+    async def ready(self) -> None:
+        """Wait until it is mounted.  MethodError: it ended instead, or took too long."""
+        ended = asyncio.ensure_future(self._process.wait())
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                with Mounted() as mounts:
+                    while not is_mounted(self.place):
+                        changed = asyncio.ensure_future(mounts.changed.wait())
+                        await asyncio.wait([ended, changed], return_when=asyncio.FIRST_COMPLETED)
+                        changed.cancel()
+                        mounts.changed.clear()
+                        if ended.done():
+                            await self._listener
+                            why = self._said.decode(errors="replace").strip() or ended.result()
+                            raise MethodError(f"cannot mount the volumes on {self.place}: {why}")
+        except TimeoutError as exc:
+            raise MethodError(f"sshfs did not mount {self.place} in time") from exc
+        finally:
+            ended.cancel()
+
+    async def close(self) -> None:
+        """End it, with whatever is open in it; twice is harmless."""
+        for end in (self._process.terminate, self._process.kill):
+            with contextlib.suppress(ProcessLookupError):
+                end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_TIMEOUT_S):
+                    await self._process.wait()
+                    break
+        self._listener.cancel()
+        await asyncio.wait([self._listener])
+
+
+async def unmount(place: Path) -> None:
+    """Take the mount, and those within it, out of sight at once, also while files are open."""
+    for program in ("fusermount3", "fusermount"):
+        try:
+            process = await asyncio.create_subprocess_exec(
+                program, "-u", "-q", "-z", "--", str(place), stdin=DEVNULL, stdout=PIPE,
+                stderr=STDOUT, start_new_session=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            continue
+        said, _ = await process.communicate()
+        if process.returncode:
+            log.info("%s %s: %s", program, place, said.decode(errors="replace").rstrip())
+        return

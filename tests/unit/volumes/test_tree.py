@@ -1,0 +1,204 @@
+"""The pod's file system under one directory: real sshfs, this machine in the pod's place."""
+
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fuse import Servers, need_fuse
+
+from telepresence.errors import MethodError
+from telepresence.values import Mounting, MountPoint, Plan, Pod
+from telepresence.volumes.sshfs import is_mounted
+from telepresence.volumes.tree import Tree, parts
+
+DEADLINE_S = 30.0
+POD = Pod(name="p-1", namespace="prod", container="main")
+PLAN = Plan(
+    context="east",
+    namespace="prod",
+    kubectl="/usr/bin/kubectl",
+    pod_name="p-1",
+    image="agent:1",
+    session=bytes(16),
+    secret=bytes(32),
+    method="inject-tcp",
+    shim=None,
+    program="/bin/sh",
+    argv=("sh",),
+    is_shell=False,
+    environ={},
+    mount=Mounting(mode="fuse"),
+)
+
+
+def mount(path: str, *, ro: bool) -> MountPoint:
+    return MountPoint(path=path.encode(), read_only=ro)
+
+
+def test_what_differs_from_the_mount_above_is_a_mount_of_its_own() -> None:
+    mounts = (
+        mount("/", ro=True), mount("/proc", ro=False), mount("/config", ro=True),
+        mount("/data", ro=False), mount("/data/keys", ro=True), mount("/data/more", ro=False),
+        mount("/database", ro=True), mount("/etc/hosts", ro=False),
+    )  # fmt: skip
+    assert [part.path for part in parts(mounts)] == [b"/", b"/data", b"/data/keys"]
+    assert [part.path for part in parts(())] == [b"/"]
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    need_fuse()
+    with contextlib.closing(Servers()) as made:
+        yield made
+
+
+Look = Callable[[Path], Awaitable[None]]
+
+
+def inside(servers: Servers, mounts: tuple[MountPoint, ...], look: Look, plan: Plan = PLAN) -> Path:
+    """Run `look` on the mounted root; returns the root, where nothing may be mounted any more."""
+
+    async def scene() -> Path:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            Tree(plan, POD, servers.open_service, mounts) as tree,
+        ):
+            assert await tree.ready() == ""
+            assert tree.root is not None
+            await look(tree.root)
+        return tree.root
+
+    root = asyncio.run(scene())
+    assert not is_mounted(root)
+    return root
+
+
+def test_files_are_the_pods_and_belong_to_the_user(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "a name\nof two lines").write_bytes(b"\xff")
+    os.chown(tmp_path, 1234, 1234)
+
+    async def look(root: Path) -> None:
+        seen = root / tmp_path.relative_to("/")
+        assert await asyncio.to_thread(os.listdir, seen) == ["a name\nof two lines"]
+        read = (seen / "a name\nof two lines").read_bytes
+        assert await asyncio.to_thread(read) == b"\xff"
+        status = await asyncio.to_thread(seen.stat)
+        assert (status.st_uid, status.st_gid) == (os.geteuid(), os.getegid())
+
+    assert not inside(servers, (mount("/", ro=True),), look).parent.exists()
+
+
+def test_read_only_says_so_and_writable_volumes_can_be_written(
+    servers: Servers, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    mounts = (mount("/", ro=True), mount(f"{tmp_path}/data", ro=False))
+
+    async def look(root: Path) -> None:
+        seen = root / tmp_path.relative_to("/")
+        with pytest.raises(OSError) as caught:
+            await asyncio.to_thread((seen / "x").write_text, "x")
+        assert caught.value.errno == errno.EROFS
+        await asyncio.to_thread((seen / "data" / "x").write_text, "written")
+        assert (tmp_path / "data" / "x").read_text() == "written"
+
+    inside(servers, mounts, look)
+
+
+def test_links_are_followed_in_the_pod_and_never_on_the_laptop(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """Had the laptop's kernel followed it, /proc/self would be the reader's own process."""
+    (tmp_path / "self").symlink_to("/proc/self/comm")
+    (tmp_path / "up").symlink_to("../" * 20 + "proc/self/comm")
+    (tmp_path / "..v1").mkdir()
+    (tmp_path / "..v1" / "key").write_text("value")
+    (tmp_path / "..data").symlink_to("..v1")
+    (tmp_path / "key").symlink_to("..data/key")
+
+    async def look(root: Path) -> None:
+        seen = root / tmp_path.relative_to("/")
+        for name, content in (("self", "sftp-server\n"), ("up", "sftp-server\n"), ("key", "value")):
+            program = f"print(end=open({str(seen / name)!r}).read())"
+            read = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", program, stdout=subprocess.PIPE
+            )
+            said, _ = await read.communicate()
+            assert said.decode() in (content, "")  # /proc's files have no size
+
+    inside(servers, (mount("/", ro=True),), look)
+
+
+def test_it_is_unmounted_while_a_file_is_open(servers: Servers, tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x" * 100)
+    holders: list[subprocess.Popen[bytes]] = []
+
+    async def look(root: Path) -> None:
+        file = root / tmp_path.relative_to("/") / "x"
+        holder = await asyncio.to_thread(
+            subprocess.Popen, ["sh", "-c", f"exec < {file}; echo; sleep 60"], stdout=subprocess.PIPE
+        )
+        assert holder.stdout is not None
+        await asyncio.to_thread(holder.stdout.readline)
+        holders.append(holder)
+
+    try:
+        inside(servers, (mount("/", ro=True),), look)
+    finally:
+        for holder in holders:
+            holder.kill()
+            holder.communicate()
+
+
+def test_a_place_of_the_users_is_made_and_stays(servers: Servers, tmp_path: Path) -> None:
+    place = tmp_path / "new" / "place"
+    plan = dataclasses.replace(PLAN, mount=Mounting(mode="fuse", path=place, is_required=True))
+
+    async def look(root: Path) -> None:
+        assert root == place
+        assert is_mounted(place)
+
+    inside(servers, (mount("/", ro=True),), look, plan)
+    assert place.is_dir()
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_an_sshfs_that_fails_ends_the_session_only_if_volumes_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: bool
+) -> None:
+    """An executable in sshfs's place, as no real one fails on demand."""
+    fake = tmp_path / "sshfs"
+    fake.write_text("#!/bin/sh\necho fuse: no permission >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    need_fuse()
+    plan = dataclasses.replace(PLAN, mount=Mounting(mode="fuse", is_required=required))
+
+    async def scene() -> str:
+        with contextlib.closing(Servers()) as servers:
+            async with Tree(plan, POD, servers.open_service, ()) as tree:
+                return await tree.ready()
+
+    if required:
+        with pytest.raises(MethodError, match="fuse: no permission"):
+            asyncio.run(scene())
+    else:
+        assert "fuse: no permission: the command has no volumes" in asyncio.run(scene())
+
+
+def test_nothing_is_done_without_volumes() -> None:
+    async def scene() -> None:
+        plan = dataclasses.replace(PLAN, mount=Mounting(mode="none"))
+        async with Tree(plan, POD, Servers().open_service, ()) as tree:
+            assert await tree.ready() == ""
+            assert tree.root is None
+
+    asyncio.run(scene())
