@@ -61,7 +61,7 @@ bool dns_take_question(const uint8_t *message, size_t len, struct dns_question *
 	if (at + 5 > len || u16(message + at + 3) != IN)
 		return false;
 	if (!text)
-		out->name_len = 0;
+		out->name[out->name_len = 0] = '\0';
 	out->id = dns_id(message);
 	out->type = u16(message + at + 1);
 	out->end = at + 5;

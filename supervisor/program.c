@@ -144,29 +144,47 @@ static int check_call(int listener)
 	return notify_result(listener, call.id, 0) ? 0 : -ENOSYS;
 }
 
+static const char *in_words(int error)
+{
+	switch (error) {
+	case EBUSY: /* seccomp(2): one listener for a process and all its ancestors' filters */
+		return "this process has a supervisor already, and there can be one only";
+	case EPERM:
+	case EACCES:
+		return "this machine lets no program look into another of the same user "
+		       "(kernel.yama.ptrace_scope, or rights taken away from this one)";
+	case EINVAL:
+	case ENOSYS:
+		return "this kernel has no seccomp user notification (Linux 5.6), or it is forbidden here";
+	default:
+		return strerror(error);
+	}
+}
+
 int program_check(void)
 {
 	const struct sockaddr_in nowhere = {.sin_family = AF_INET};
-	const char *what = "seccomp user notification";
 	struct door door;
-	int rc = open_door(&door), listener;
+	int rc = open_door(&door);
 	pid_t child = rc == 0 ? fork() : -1;
 
 	if (child == 0)
 		_exit(pass_door(&door) &&
-			      connect(door.up[1], (const struct sockaddr *)&nowhere, sizeof nowhere) == 0
+			      connect(door.up[1], (const struct sockaddr *)&nowhere,
+				      sizeof nowhere) == 0
 			      ? 0
 			      : 1);
-	listener = child == -1 ? -errno : hold_door(&door, child);
-	rc = listener;
-	if (listener >= 0) {
-		what = "to look into the program";
+	if (rc == 0)
+		rc = child == -1 ? -errno : hold_door(&door, child);
+	if (rc >= 0) {
+		int listener = rc;
+
 		rc = check_call(listener);
 		close(listener);
 	}
 	if (child != -1)
 		(void)waitpid(child, NULL, 0);
 	if (rc < 0)
-		(void)printf("this kernel does not allow %s: %s\n", what, strerror(-rc));
+		(void)printf("%s\n", in_words(-rc));
 	return rc < 0 ? 1 : 0;
 }
