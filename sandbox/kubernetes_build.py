@@ -26,6 +26,7 @@ ARCHIVES = (
 )
 COMPILED_PACKAGES = 2041  # of `go build` for all five, counted once; only for the percentage shown
 PROGRESS_S = 10.0
+REFLECT2 = "github.com/modern-go/reflect2"
 TAG = re.compile(rb"^// \+k8s:openapi-gen=", re.MULTILINE)
 # Directories that upstream's own generator run leaves out as well.
 UNTAGGED = re.compile(
@@ -48,6 +49,7 @@ def build() -> None:
     tree = work / "go/src/k8s.io/kubernetes"
     if not (tree / ".unpacked").exists():
         _unpack(_download(work), tree)
+    _mend(tree)
     _generate_openapi(work, tree)
     _compile(work, tree)
     final = places.binaries()
@@ -102,6 +104,14 @@ def _unpack(archive: Path, tree: Path) -> None:
     with tarfile.open(archive) as tar:
         tar.extractall(tree, members=_without_top(tar))
     (tree / ".unpacked").touch()
+
+
+def _mend(tree: Path) -> None:
+    """Its own copy of reflect2 1.0.1 walks maps as Go did before 1.18, and makes an API server that
+    was built with a newer one crash once in a while; Debian's package is a version that does not."""
+    vendored = tree / "vendor" / REFLECT2
+    shutil.rmtree(vendored)
+    shutil.copytree(Path("/usr/share/gocode/src") / REFLECT2, vendored)
 
 
 def _without_top(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

@@ -107,6 +107,7 @@ PACKAGES: Mapping[str, str] = {
 }
 BUILD_PACKAGES: Mapping[str, str] = {
     "go": "golang-go",
+    "/usr/share/gocode/src/github.com/modern-go/reflect2": "golang-github-modern-go-reflect2-dev",
     "gcc": "gcc",
     "/usr/lib/x86_64-linux-gnu/libc.a": "libc6-dev",
     "dpkg-source": "dpkg-dev",

@@ -13,6 +13,7 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parent
 
 KUBERNETES_VERSION = "1.20.2"  # bookworm's: the last whole source tree in Debian
+KUBERNETES_BUILD = 2  # another number for another way of building it
 CLUSTER_DOMAIN = "cluster.local"
 
 NODE_NAME = "sandbox"
@@ -100,7 +101,7 @@ def logs() -> Path:
 
 
 def binaries() -> Path:
-    return cache() / f"kubernetes-{KUBERNETES_VERSION}" / "bin"
+    return cache() / f"kubernetes-{KUBERNETES_VERSION}-{KUBERNETES_BUILD}" / "bin"
 
 
 def pki() -> Path:
