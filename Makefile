@@ -15,6 +15,7 @@ BUILT := build/.built
 PACKAGED := build/.packages
 NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*.c preload/*.h) \
 	$(wildcard supervisor/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup demo test check python-check c-check bench clean
@@ -55,11 +56,17 @@ python-check: setup
 	pytest -q -rP tests/house
 	pytest -q tests/unit tests/property
 
-# Strict warnings are errors here; the sanitizers watch every C test.
+# Strict warnings are errors here; the sanitizers watch every C test, and the engine at its work.
 c-check: setup
 	cmake -S . -B build/sanitized -DSANITIZE=ON -DCMAKE_BUILD_TYPE=Debug > build/cmake.log
 	cmake --build build/sanitized -j2 > build/cmake.log 2>&1 || { cat build/cmake.log; exit 1; }
 	ctest --test-dir build/sanitized --output-on-failure
+	CFLAGS="$(SANITIZE)" LDFLAGS="$(SANITIZE)" python setup.py -q build_ext \
+		--build-lib build/sanitized/lib --build-temp build/sanitized/objects > build/sanitized.log 2>&1 \
+		|| { cat build/sanitized.log; exit 1; }
+	cp src/_fastpath/*.py build/sanitized/lib/_fastpath
+	LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=build/sanitized/lib pytest -q tests/sockets tests/unit/tunnel
 
 test: check
 	@eval "$$(setup/cluster)" && set -x && \
