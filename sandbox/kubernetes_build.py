@@ -107,8 +107,8 @@ def _unpack(archive: Path, tree: Path) -> None:
 
 
 def _mend(tree: Path) -> None:
-    """Its own copy of reflect2 1.0.1 walks maps as Go did before 1.18, and makes an API server that
-    was built with a newer one crash once in a while; Debian's package is a version that does not."""
+    """Its own copy of reflect2 walks maps as Go did before 1.18: an API server that a newer one
+    compiled crashes once in a while.  Debian's package is a version that does not."""
     vendored = tree / "vendor" / REFLECT2
     shutil.rmtree(vendored)
     shutil.copytree(Path("/usr/share/gocode/src") / REFLECT2, vendored)
