@@ -17,6 +17,7 @@ from pathlib import Path
 import base_image
 import cluster_dns
 import control_plane
+import docker
 import images
 import kubernetes_build
 import laptop
@@ -32,6 +33,8 @@ from api import Api, ApiRefused
 from machine import SandboxError, say
 
 PROGRAMS = (*control_plane.NAMES, *node.NAMES, "cluster-dns")
+VERBS = ("up", "down", "status", "env")
+WANTED = {"image": "IMAGE.tar", "laptop": "NAME", "docker": "up or down"}
 WORKLOADS_START_S = 90.0  # 20 x what a start takes on two idle cores
 WORKLOADS_MEND_S = 30.0  # then starting afresh is quicker than waiting
 
@@ -40,8 +43,10 @@ verbs:
   up                     build what is missing, start what does not run; repeat at will
   down                   stop it and leave nothing but the caches
   status                 say what runs; exit 0 when all of it is healthy
-  env                    print `export KUBECONFIG=...` for eval
-  image IMAGE.tar        load a docker-archive into the node
+  env                    print `export KUBECONFIG=...` for eval, and DOCKER_HOST after `docker up`
+  docker up              start a Docker engine beside the node, with sandbox-base:1 in it
+  docker down            stop it, and remove what it held
+  image IMAGE.tar        load a docker-archive into the node, and into the Docker engine
   laptop NAME [-- CMD]   create or enter a laptop: a network namespace that sees the node's
                          address, a company resolver and an Internet, but no pods or Services
   laptop NAME --delete   delete it
@@ -55,12 +60,14 @@ def main(arguments: list[str]) -> int:
         epilog=MANUAL,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("verb", choices=["up", "down", "status", "env", "image", "laptop"])
+    parser.add_argument("verb", choices=[*VERBS, *WANTED])
     parser.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    wanted = {"image": "IMAGE.tar", "laptop": "NAME"}.get(options.verb)
+    wanted = WANTED.get(options.verb)
     if wanted and not options.rest:
         parser.error(f"{options.verb} needs {wanted}")
+    if options.verb == "docker" and options.rest not in (["up"], ["down"]):
+        parser.error("docker: up or down")
     if not wanted and options.rest:
         parser.error(f"{options.verb} takes no {options.rest[0]!r}")
     try:
@@ -89,9 +96,13 @@ def _run(verb: str, rest: list[str], arguments: list[str]) -> int:
             _up()
         elif verb == "down":
             teardown.down()
+        elif verb == "docker":
+            _docker(rest[0])
         else:
             _need_running()
             images.load(Path(rest[0]))
+            if docker.runs():
+                docker.load(Path(rest[0]))
     return 0
 
 
@@ -112,12 +123,22 @@ def _env() -> int:
     if not path.exists():
         raise SandboxError(f"no {path}: run `sandbox/sandbox up` first")
     print(f"export KUBECONFIG={shlex.quote(str(path))}")
+    if docker.runs():
+        print(f"export DOCKER_HOST={shlex.quote(docker.host())}")
     return 0
+
+
+def _docker(verb: str) -> None:
+    if verb == "down":
+        docker.down()
+        return
+    _need_running()
+    docker.up()
 
 
 def _status() -> int:
     problems = find_problems()
-    for name in PROGRAMS:
+    for name in (*PROGRAMS, docker.NAME):
         pid = processes.pid_of(name)
         print(f"{name:20} {f'pid {pid}' if pid else 'not running'}")
     print(f"{'laptops':20} {' '.join(laptop.names()) or 'none'}")

@@ -14,6 +14,10 @@ from machine import attempt, run
 
 FAMILIES = (("iptables", "ip"), ("ip6tables", "ip6"))
 OUR_CHAIN = re.compile(r"^(KUBE|CNI)-")
+OUR_RULE = re.compile(rf'--comment "?{places.FIREWALL_TAG}\b')
+DOCKER_CHAIN = re.compile(r"^DOCKER\b")
+NO_CHAIN = re.compile(r"(?!)")
+DOCKER_RULE = re.compile(rf" -[io] {places.DOCKER_BRIDGE}\b")
 POD_RULES = (
     ("FORWARD", "-i", places.POD_BRIDGE),
     ("FORWARD", "-o", places.POD_BRIDGE),
@@ -52,29 +56,39 @@ def remove() -> None:
     places.TABLES_BEFORE.unlink(missing_ok=True)
 
 
-def make_undo(saved: str) -> str:
-    """From iptables-save's text, input for `iptables-restore --noflush` that removes ours."""
+def remove_dockers(*, alone: bool) -> None:
+    """What dockerd added for its bridge; its chains too, unless another engine uses them."""
+    for tool, _ in FAMILIES:
+        undo = make_undo(_save(tool), DOCKER_CHAIN if alone else NO_CHAIN, DOCKER_RULE)
+        if undo:
+            run(f"{tool}-restore", "--noflush", "-w", "5", stdin=undo)
+
+
+def make_undo(
+    saved: str, chain: re.Pattern[str] = OUR_CHAIN, rule: re.Pattern[str] = OUR_RULE
+) -> str:
+    """From iptables-save's text, input for `iptables-restore --noflush` that removes the chains
+    with the rules that lead there, and the rules that match."""
+
+    def leads(line: str) -> bool:
+        jump = re.search(r" -[jg] (\S+)", line)
+        return bool(rule.search(line) or (jump and chain.match(jump[1])))
+
     undo: list[str] = []
     table: list[str] = []
     chains: list[str] = []
     for line in saved.splitlines():
         if line.startswith("*"):
             table, chains = [line], []
-        elif line.startswith(":") and OUR_CHAIN.match(line[1:]):
+        elif line.startswith(":") and chain.match(line[1:]):
             chains.append(line[1:].split()[0])
-        elif line.startswith("-A ") and not OUR_CHAIN.match(line[3:]) and _is_ours(line):
+        elif line.startswith("-A ") and not chain.match(line[3:]) and leads(line):
             table.append("-D" + line[2:])
         elif line == "COMMIT":
-            table += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains]
+            table += [f"-F {name}" for name in chains] + [f"-X {name}" for name in chains]
             if len(table) > 1:
                 undo += [*table, "COMMIT"]
     return "\n".join(undo) + "\n" if undo else ""
-
-
-def _is_ours(rule: str) -> bool:
-    jump = re.search(r" -[jg] (\S+)", rule)
-    tagged = re.search(rf'--comment "?{places.FIREWALL_TAG}\b', rule)
-    return bool(tagged or (jump and OUR_CHAIN.match(jump[1])))
 
 
 def _remove_new_tables(tool: str, family: str) -> None:

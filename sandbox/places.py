@@ -36,6 +36,8 @@ INTERNET_RANGE = "198.18"  # RFC 2544: for benchmarks, never routed in earnest
 INTERNET_ADDRESS = "198.18.0.1"
 COMPANY_DNS_ADDRESS = "198.18.0.53"
 INTERNET_NETNS = "sandbox-internet"
+DOCKER_BRIDGE = "docker-sbx"
+DOCKER_RANGE = "10.97.0.1/24"
 
 BASE_IMAGE = "localhost/sandbox-base:1"
 PAUSE_IMAGE = "localhost/pause:1"
@@ -49,6 +51,8 @@ LOCK = Path("/run/telepresence-sandbox.lock")
 ACTIVE = RUN / "cache"  # symlink to the cache that the running sandbox uses
 CONTAINERD_SOCKET = RUN / "containerd.sock"
 CONTAINERD_STATE = RUN / "containerd"
+DOCKER_SOCKET = RUN / "docker.sock"
+DOCKER_STATE = RUN / "docker"
 PROCESSES = RUN / "processes"
 LAPTOPS = RUN / "laptops"
 KUBECONFIGS = RUN / "kubeconfigs"  # a line for each user's, so that `down` finds all

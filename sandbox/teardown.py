@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import docker
 import firewall
 import laptop
 import node
@@ -23,6 +24,7 @@ POD_LOGS = (Path("/var/log/pods"), Path("/var/log/containers"))
 def clean() -> None:
     """Processes first, so that nothing comes back; then mounts, network, files."""
     laptop.delete_all()
+    docker.down()
     pods = _pod_uids()
     processes.kill_all()
     _remove_shim_sockets()

@@ -43,6 +43,12 @@ def run(*command: str | Path, check: bool = True) -> subprocess.CompletedProcess
     return done
 
 
+def environment() -> dict[str, str]:
+    """What `sandbox env` exports."""
+    lines = run(SANDBOX, "env").stdout.splitlines()
+    return {name: value for line in lines for name, value in [line[7:].split("=", 1)]}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def kubectl() -> Callable[..., str]:
     """Runs kubectl on the sandbox, whatever KUBECONFIG says; skips where no sandbox runs."""
@@ -51,7 +57,7 @@ def kubectl() -> Callable[..., str]:
     if not Path("/run/telepresence-sandbox").exists():
         pytest.skip("no sandbox runs: sandbox/sandbox up")
     run(SANDBOX, "up")
-    kubeconfig = run(SANDBOX, "env").stdout.removeprefix("export KUBECONFIG=").strip()
+    kubeconfig = environment()["KUBECONFIG"]
     return lambda *words: run("kubectl", f"--kubeconfig={kubeconfig}", *words).stdout
 
 
@@ -72,7 +78,7 @@ def test_up_again_takes_less_than_two_seconds() -> None:
 
 
 def test_only_the_user_can_read_the_kubeconfig() -> None:
-    path = Path(run(SANDBOX, "env").stdout.removeprefix("export KUBECONFIG=").strip())
+    path = Path(environment()["KUBECONFIG"])
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.stat().st_uid == os.getuid()
 
@@ -285,3 +291,29 @@ def test_workloads_are_reached_by_name_from_a_pod(kubectl: Callable[..., str]) -
     lines = kubectl("exec", "web-0", "--", "sh", "-c", script).splitlines()
     assert lines[0].startswith("Hello, world!")
     assert lines[1:] == ["PONG", "42", "ping"]
+
+
+def rules() -> list[str]:
+    saved = run("iptables-save").stdout.splitlines()
+    return [line for line in saved if "docker-sbx" in line or "DOCKER" in line]
+
+
+def test_a_docker_engine_of_its_own_comes_and_goes() -> None:
+    """Its networks and rules go with it, and it has the workloads' image."""
+    if Path("/sys/class/net/docker0").exists():
+        pytest.skip("this machine's own Docker engine has rules that look the same")
+    run(SANDBOX, "docker", "down")
+    try:
+        assert "DOCKER_HOST" not in environment()
+        assert not rules()
+        run(SANDBOX, "docker", "up")
+        host = environment()["DOCKER_HOST"]
+        words = ["run", "--rm", "sandbox-base:1", "echo", "inside"]
+        assert run("/usr/bin/docker", "--host", host, *words).stdout == "inside\n"
+        assert rules()
+        run(SANDBOX, "docker", "down")
+        assert not rules()
+        assert not Path("/sys/class/net/docker-sbx").exists()
+        assert not Path(host.removeprefix("unix://")).exists()
+    finally:
+        run(SANDBOX, "docker", "up")  # the other tests use it
