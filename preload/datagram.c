@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "exchange.h"
+#include "facts.h"
 #include "home.h"
+#include "platform.h"
 #include "real.h"
 #include "shim.h"
 
@@ -19,21 +21,10 @@ enum { SHORT_HEAD = 10, LONG_HEAD = 22, MORE_HEAD = LONG_HEAD - SHORT_HEAD };
  * pod behind a tunnel.  Its number is above those that select(2) and closing loops reach. */
 enum { ASSOCIATE_MS = 10000, CONTROL_LEAST = 900, PARTS_ON_STACK = 16 };
 
-static int domain_of(int fd)
-{
-	int domain = AF_UNSPEC;
-	socklen_t len = sizeof domain;
-
-	(void)real(getsockopt)(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
-	return domain;
-}
-
 static bool is_udp(int fd)
 {
-	int protocol = 0, before = errno;
-	socklen_t len = sizeof protocol;
-	bool yes = real(getsockopt)(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
-		   protocol == IPPROTO_UDP;
+	int before = errno;
+	bool yes = facts_protocol(fd) == IPPROTO_UDP;
 
 	errno = before;
 	return yes;
@@ -66,7 +57,7 @@ static int relay_from(int fd, const struct socks5_addr *said, union flow_address
 	static const uint8_t any[16];
 	struct sockaddr_storage address;
 	struct socks5_addr relay = *said, server;
-	int family = domain_of(fd);
+	int family = facts_family(fd);
 	socklen_t len;
 	int rc = exchange_server(fd, family, &address, &len);
 
@@ -222,14 +213,14 @@ static ssize_t send_with(int fd, const struct flow *flow, const struct socks5_ad
 		errno = EIO;
 		return -1;
 	}
-	parts = parts_make(on_stack, message->msg_iovlen, 1);
+	parts = parts_make(on_stack, (size_t)message->msg_iovlen, 1);
 	if (parts == NULL) {
 		errno = ENOBUFS;
 		return -1;
 	}
 	parts[0] = (struct iovec){head, (size_t)head_len};
 	if (message->msg_iovlen > 0)
-		memcpy(parts + 1, message->msg_iov, message->msg_iovlen * sizeof *parts);
+		memcpy(parts + 1, message->msg_iov, (size_t)message->msg_iovlen * sizeof *parts);
 	wrapped.msg_iov = parts;
 	if (!flow->connected) {
 		wrapped.msg_name = &relay;
@@ -254,7 +245,7 @@ ssize_t datagram_send(int fd, const struct msghdr *message, int flags)
 		errno = EPERM;
 		return -1;
 	}
-	if (to != NULL && domain_of(fd) != to->sa_family && domain_of(fd) != AF_INET6) {
+	if (to != NULL && facts_family(fd) != to->sa_family && facts_family(fd) != AF_INET6) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
@@ -305,7 +296,7 @@ static size_t room_of(const struct msghdr *message)
 {
 	size_t room = 0;
 
-	for (size_t i = 0; i < message->msg_iovlen; i++)
+	for (size_t i = 0; i < (size_t)message->msg_iovlen; i++)
 		room += message->msg_iov[i].iov_len;
 	return room;
 }
@@ -327,7 +318,7 @@ static bool name_sender(int fd, const struct flow *flow, struct socks5_addr *fro
 	if (flow->connected && (from->atyp != peer.atyp || from->port != peer.port ||
 				memcmp(from->host, peer.host, peer.host_len) != 0))
 		return false;
-	if (!home_sockaddr(from, domain_of(fd), &address, &len))
+	if (!home_sockaddr(from, facts_family(fd), &address, &len))
 		return false;
 	if (message->msg_name == NULL)
 		return true;
@@ -352,7 +343,7 @@ static ssize_t receive_one(int fd, const struct flow *flow, struct msghdr *messa
 {
 	uint8_t head[LONG_HEAD], tail[MORE_HEAD];
 	struct iovec on_stack[PARTS_ON_STACK], *parts;
-	size_t n = message->msg_iovlen, room = room_of(message), have;
+	size_t n = (size_t)message->msg_iovlen, room = room_of(message), have;
 	struct msghdr wrapped = *message;
 	struct sockaddr_storage relay;
 	struct socks5_addr from;
@@ -368,7 +359,7 @@ static ssize_t receive_one(int fd, const struct flow *flow, struct msghdr *messa
 		memcpy(parts + 1, message->msg_iov, n * sizeof *parts);
 	parts[n + 1] = (struct iovec){tail, sizeof tail};
 	wrapped.msg_iov = parts;
-	wrapped.msg_iovlen = n + 2;
+	wrapped.msg_iovlen = (__typeof__(wrapped.msg_iovlen))(n + 2);
 	wrapped.msg_name = &relay;
 	wrapped.msg_namelen = sizeof relay;
 	got = real(recvmsg)(fd, &wrapped, flags | MSG_TRUNC);

@@ -11,6 +11,7 @@
 #include "flows.h"
 #include "handshake.h"
 #include "home.h"
+#include "platform.h"
 #include "real.h"
 #include "shim.h"
 #include "waits.h"

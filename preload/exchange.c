@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "platform.h"
 #include "real.h"
 #include "shim.h"
 
@@ -164,9 +165,7 @@ int exchange_converse(int fd, const struct handshake *shake, struct socks5_answe
 
 void exchange_dissolve(int fd)
 {
-	const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
-
-	(void)real(connect)(fd, &nowhere, sizeof nowhere);
+	platform_disconnect(fd);
 	(void)socket_error(fd); /* the ECONNRESET that Linux leaves behind it */
 }
 
@@ -196,7 +195,7 @@ int exchange_open(uint8_t cmd, const struct socks5_addr *addr, struct socks5_ans
 	rc = handshake_make(shim_settings, cmd, addr, &shake);
 	if (rc != 0)
 		return rc;
-	fd = socket(shim_settings->server.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = platform_socket(shim_settings->server.any.sa_family, SOCK_STREAM);
 	fd = exchange_aside(fd, 3);
 	if (fd == -1)
 		return -errno;

@@ -8,7 +8,12 @@
 enum { VALUE_MAX = 4096, VARIABLES = 5 };
 
 /* The first is a list, of which the shim has to be one; the others have to be there. */
-static const char preload[] = "LD_PRELOAD=";
+#ifdef __APPLE__
+#define PRELOAD "DYLD_INSERT_LIBRARIES"
+#else
+#define PRELOAD "LD_PRELOAD"
+#endif
+static const char preload[] = PRELOAD "=";
 static const char *const names[VARIABLES] = {
 	"TORSOCKS_CONF_FILE=", "TORSOCKS_USERNAME=",	  "TORSOCKS_PASSWORD=",
 	"TORSOCKS_LOG_LEVEL=", "TORSOCKS_LOG_FILE_PATH=",
@@ -45,7 +50,7 @@ static const char *behind_shim(const char *list)
 
 void exec_prepare(void)
 {
-	const char *list = getenv("LD_PRELOAD"), *end;
+	const char *list = getenv(PRELOAD), *end;
 	Dl_info self;
 
 	if (list == NULL || dladdr(&shim_name, &self) == 0 || self.dli_fname == NULL ||

@@ -10,56 +10,45 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "export.h"
 #include "flows.h"
 #include "hooks.h"
 #include "real.h"
 #include "waits.h"
 
-#define EXPORT __attribute__((visibility("default")))
-
-/* glibc's names for the same calls in programs that are built with _FORTIFY_SOURCE. */
-int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
-int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
-		size_t room);
-
-EXPORT int connect(int fd, const struct sockaddr *addr, socklen_t len)
+EXPORT(int, connect)(int fd, const struct sockaddr *addr, socklen_t len)
 {
 	return tp_connect(fd, addr, len);
 }
 
-EXPORT int getpeername(int fd, struct sockaddr *addr, socklen_t *len)
+EXPORT(int, getpeername)(int fd, struct sockaddr *addr, socklen_t *len)
 {
 	return tp_getpeername(fd, addr, len);
 }
 
-EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *len)
+EXPORT(int, getsockopt)(int fd, int level, int option, void *value, socklen_t *len)
 {
 	return tp_getsockopt(fd, level, option, value, len);
 }
 
-EXPORT int close(int fd)
+EXPORT(int, close)(int fd)
 {
 	return tp_close(fd);
 }
 
-EXPORT int dup(int fd)
+EXPORT(int, dup)(int fd)
 {
 	return tp_dup(fd);
 }
 
-EXPORT int dup2(int fd, int to)
+EXPORT(int, dup2)(int fd, int to)
 {
 	return tp_dup2(fd, to);
 }
 
-EXPORT int dup3(int fd, int to, int flags)
-{
-	return tp_dup3(fd, to, flags);
-}
-
 /* The third argument is an int, a pointer or absent; libc reads it the same way. */
 #define FCNTL(name)                                                                                \
-	EXPORT int name(int fd, int cmd, ...)                                                      \
+	EXPORT(int, name)(int fd, int cmd, ...)                                                      \
 	{                                                                                          \
 		va_list rest;                                                                      \
 		void *arg;                                                                         \
@@ -73,28 +62,16 @@ EXPORT int dup3(int fd, int to, int flags)
 	}
 
 FCNTL(fcntl)
-FCNTL(fcntl64)
 
-EXPORT int listen(int fd, int backlog)
+EXPORT(int, listen)(int fd, int backlog)
 {
 	return tp_listen(fd, backlog);
 }
 
-EXPORT int fclose(FILE *stream)
+EXPORT(int, fclose)(FILE *stream)
 {
 	tp_closing(stream);
 	return real(fclose)(stream);
-}
-
-EXPORT int close_range(unsigned first, unsigned last, int flags)
-{
-	return tp_close_range(first, last, flags);
-}
-
-EXPORT void closefrom(int least)
-{
-	if (tp_close_range(least < 0 ? 0 : (unsigned)least, ~0U, 0) == -1)
-		real(closefrom)(least); /* no such system call */
 }
 
 static int poll_ms(struct pollfd *fds, nfds_t n, int timeout)
@@ -104,33 +81,13 @@ static int poll_ms(struct pollfd *fds, nfds_t n, int timeout)
 	return wait_poll(fds, n, timeout < 0 ? NULL : &limit, NULL);
 }
 
-EXPORT int poll(struct pollfd *fds, nfds_t n, int timeout)
+EXPORT(int, poll)(struct pollfd *fds, nfds_t n, int timeout)
 {
 	return flows_unsettled == 0 ? real(poll)(fds, n, timeout) : poll_ms(fds, n, timeout);
 }
 
-EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-		 const sigset_t *mask)
-{
-	return wait_poll(fds, n, timeout, mask);
-}
-
-EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room)
-{
-	return flows_unsettled == 0 || n > room / sizeof *fds
-		       ? real(__poll_chk)(fds, n, timeout, room)
-		       : poll_ms(fds, n, timeout);
-}
-
-EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
-		       const sigset_t *mask, size_t room)
-{
-	return n > room / sizeof *fds ? real(__ppoll_chk)(fds, n, timeout, mask, room)
-				      : wait_poll(fds, n, timeout, mask);
-}
-
-EXPORT int select(int n, fd_set *readable, fd_set *writable, fd_set *except,
-		  struct timeval *timeout)
+EXPORT(int, select)(int n, fd_set *readable, fd_set *writable, fd_set *except,
+		    struct timeval *timeout)
 {
 	struct timespec limit;
 
@@ -141,30 +98,74 @@ EXPORT int select(int n, fd_set *readable, fd_set *writable, fd_set *except,
 	return wait_select(n, readable, writable, except, timeout == NULL ? NULL : &limit, NULL);
 }
 
-EXPORT int pselect(int n, fd_set *readable, fd_set *writable, fd_set *except,
-		   const struct timespec *timeout, const sigset_t *mask)
+EXPORT(int, pselect)(int n, fd_set *readable, fd_set *writable, fd_set *except,
+		     const struct timespec *timeout, const sigset_t *mask)
 {
 	return wait_select(n, readable, writable, except, timeout, mask);
 }
 
-EXPORT int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+#ifdef __linux__
+/* glibc's names for the same calls in programs that are built with _FORTIFY_SOURCE. */
+int __poll_chk(struct pollfd *fds, nfds_t n, int timeout, size_t room);
+int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask,
+		size_t room);
+
+FCNTL(fcntl64)
+
+EXPORT(int, dup3)(int fd, int to, int flags)
+{
+	return tp_dup3(fd, to, flags);
+}
+
+EXPORT(int, close_range)(unsigned first, unsigned last, int flags)
+{
+	return tp_close_range(first, last, flags);
+}
+
+EXPORT(void, closefrom)(int least)
+{
+	if (tp_close_range(least < 0 ? 0 : (unsigned)least, ~0U, 0) == -1)
+		real(closefrom)(least); /* no such system call */
+}
+
+EXPORT(int, ppoll)(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+		   const sigset_t *mask)
+{
+	return wait_poll(fds, n, timeout, mask);
+}
+
+EXPORT(int, __poll_chk)(struct pollfd *fds, nfds_t n, int timeout, size_t room)
+{
+	return flows_unsettled == 0 || n > room / sizeof *fds
+		       ? real(__poll_chk)(fds, n, timeout, room)
+		       : poll_ms(fds, n, timeout);
+}
+
+EXPORT(int, __ppoll_chk)(struct pollfd *fds, nfds_t n, const struct timespec *timeout,
+			 const sigset_t *mask, size_t room)
+{
+	return n > room / sizeof *fds ? real(__ppoll_chk)(fds, n, timeout, mask, room)
+				      : wait_poll(fds, n, timeout, mask);
+}
+
+EXPORT(int, epoll_ctl)(int epfd, int op, int fd, struct epoll_event *event)
 {
 	return wait_epoll_ctl(epfd, op, fd, event);
 }
 
-EXPORT int epoll_wait(int epfd, struct epoll_event *events, int room, int timeout)
+EXPORT(int, epoll_wait)(int epfd, struct epoll_event *events, int room, int timeout)
 {
 	return wait_epoll(epfd, events, room, timeout, NULL);
 }
 
-EXPORT int epoll_pwait(int epfd, struct epoll_event *events, int room, int timeout,
-		       const sigset_t *mask)
+EXPORT(int, epoll_pwait)(int epfd, struct epoll_event *events, int room, int timeout,
+			 const sigset_t *mask)
 {
 	return wait_epoll(epfd, events, room, timeout, mask);
 }
 
-EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int room,
-			const struct timespec *timeout, const sigset_t *mask)
+EXPORT(int, epoll_pwait2)(int epfd, struct epoll_event *events, int room,
+			  const struct timespec *timeout, const sigset_t *mask)
 {
 	long long ms = -1;
 
@@ -174,3 +175,21 @@ EXPORT int epoll_pwait2(int epfd, struct epoll_event *events, int room,
 		ms = timeout->tv_sec * 1000LL + (timeout->tv_nsec + 999999) / 1000000;
 	return wait_epoll(epfd, events, room, ms > INT_MAX ? INT_MAX : (int)ms, mask);
 }
+#endif
+
+#ifdef __APPLE__
+EXPORT_ALSO(connect, "connect$NOCANCEL", _nocancel);
+EXPORT_ALSO(close, "close$NOCANCEL", _nocancel);
+EXPORT_ALSO(fcntl, "fcntl$NOCANCEL", _nocancel);
+EXPORT_ALSO(poll, "poll$NOCANCEL", _nocancel);
+EXPORT_ALSO(select, "select", _plain);
+EXPORT_ALSO(select, "select$NOCANCEL", _nocancel);
+EXPORT_ALSO(select, "select$DARWIN_EXTSN$NOCANCEL", _extended_nocancel);
+EXPORT_ALSO(pselect, "pselect", _plain);
+EXPORT_ALSO(pselect, "pselect$NOCANCEL", _nocancel);
+EXPORT_ALSO(pselect, "pselect$DARWIN_EXTSN$NOCANCEL", _extended_nocancel);
+#ifdef __x86_64__
+EXPORT_ALSO(select, "select$1050", _1050);
+EXPORT_ALSO(pselect, "pselect$1050", _1050);
+#endif
+#endif

@@ -10,12 +10,18 @@
 #include <unistd.h>
 
 #include "exec.h"
+#include "export.h"
 #include "label.h"
 #include "real.h"
+#include "start.h"
 
-#define EXPORT __attribute__((visibility("default")))
+#ifdef __APPLE__
+#include <crt_externs.h>
 
+#define environ (*_NSGetEnviron()) /* environ(7) of macOS: a library has no such name */
+#else
 extern char **environ;
+#endif
 
 /* A max_align_t for each started one of `bytes`; VLAs may not be empty. */
 #define ROOM(bytes) ((bytes) / sizeof(max_align_t) + 1)
@@ -26,7 +32,7 @@ static int run(const char *path, char *const argv[], char *const env[])
 	max_align_t room[ROOM(bytes)];
 
 	label_all();
-	return real(execve)(path, argv, bytes == 0 ? env : exec_repair(env, room));
+	return start_execve(path, argv, bytes == 0 ? env : exec_repair(env, room));
 }
 
 static int run_found(const char *file, char *const argv[], char *const env[])
@@ -35,45 +41,22 @@ static int run_found(const char *file, char *const argv[], char *const env[])
 	max_align_t room[ROOM(bytes)];
 
 	label_all();
-	return real(execvpe)(file, argv, bytes == 0 ? env : exec_repair(env, room));
+	return start_execvpe(file, argv, bytes == 0 ? env : exec_repair(env, room));
 }
 
-EXPORT int execve(const char *path, char *const argv[], char *const env[])
+EXPORT(int, execve)(const char *path, char *const argv[], char *const env[])
 {
 	return run(path, argv, env);
 }
 
-EXPORT int execv(const char *path, char *const argv[])
+EXPORT(int, execv)(const char *path, char *const argv[])
 {
 	return run(path, argv, environ);
 }
 
-EXPORT int execvp(const char *file, char *const argv[])
+EXPORT(int, execvp)(const char *file, char *const argv[])
 {
 	return run_found(file, argv, environ);
-}
-
-EXPORT int execvpe(const char *file, char *const argv[], char *const env[])
-{
-	return run_found(file, argv, env);
-}
-
-EXPORT int fexecve(int fd, char *const argv[], char *const env[])
-{
-	size_t bytes = exec_room(env);
-	max_align_t room[ROOM(bytes)];
-
-	label_all();
-	return real(fexecve)(fd, argv, bytes == 0 ? env : exec_repair(env, room));
-}
-
-EXPORT int execveat(int fd, const char *path, char *const argv[], char *const env[], int flags)
-{
-	size_t bytes = exec_room(env);
-	max_align_t room[ROOM(bytes)];
-
-	label_all();
-	return real(execveat)(fd, path, argv, bytes == 0 ? env : exec_repair(env, room), flags);
 }
 
 /* How many arguments there are, with the NULL behind them. */
@@ -93,7 +76,7 @@ static void gather(char **argv, const char *first, va_list list)
 		;
 }
 
-EXPORT int execl(const char *path, const char *first, ...)
+EXPORT(int, execl)(const char *path, const char *first, ...)
 {
 	va_list list;
 	size_t n;
@@ -108,7 +91,7 @@ EXPORT int execl(const char *path, const char *first, ...)
 	return run(path, argv, environ);
 }
 
-EXPORT int execlp(const char *file, const char *first, ...)
+EXPORT(int, execlp)(const char *file, const char *first, ...)
 {
 	va_list list;
 	size_t n;
@@ -123,7 +106,7 @@ EXPORT int execlp(const char *file, const char *first, ...)
 	return run_found(file, argv, environ);
 }
 
-EXPORT int execle(const char *path, const char *first, ...)
+EXPORT(int, execle)(const char *path, const char *first, ...)
 {
 	char *const *env;
 	va_list list;
@@ -140,24 +123,50 @@ EXPORT int execle(const char *path, const char *first, ...)
 	return run(path, argv, env);
 }
 
-EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-		       const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+EXPORT(int, posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+			 const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
 {
 	size_t bytes = exec_room(env);
 	max_align_t room[ROOM(bytes)];
 
 	label_all();
-	return real(posix_spawn)(pid, path, actions, attributes, argv,
+	return start_spawn(pid, path, actions, attributes, argv,
 				 bytes == 0 ? env : exec_repair(env, room));
 }
 
-EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-			const posix_spawnattr_t *attributes, char *const argv[], char *const env[])
+EXPORT(int, posix_spawnp)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+			  const posix_spawnattr_t *attributes, char *const argv[],
+			  char *const env[])
 {
 	size_t bytes = exec_room(env);
 	max_align_t room[ROOM(bytes)];
 
 	label_all();
-	return real(posix_spawnp)(pid, file, actions, attributes, argv,
+	return start_spawnp(pid, file, actions, attributes, argv,
 				  bytes == 0 ? env : exec_repair(env, room));
 }
+
+#ifdef __linux__
+EXPORT(int, execvpe)(const char *file, char *const argv[], char *const env[])
+{
+	return run_found(file, argv, env);
+}
+
+EXPORT(int, fexecve)(int fd, char *const argv[], char *const env[])
+{
+	size_t bytes = exec_room(env);
+	max_align_t room[ROOM(bytes)];
+
+	label_all();
+	return real(fexecve)(fd, argv, bytes == 0 ? env : exec_repair(env, room));
+}
+
+EXPORT(int, execveat)(int fd, const char *path, char *const argv[], char *const env[], int flags)
+{
+	size_t bytes = exec_room(env);
+	max_align_t room[ROOM(bytes)];
+
+	label_all();
+	return real(execveat)(fd, path, argv, bytes == 0 ? env : exec_repair(env, room), flags);
+}
+#endif

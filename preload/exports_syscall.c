@@ -8,12 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "export.h"
 #include "hooks.h"
 #include "io.h"
 #include "real.h"
 #include "waits.h"
-
-#define EXPORT __attribute__((visibility("default")))
 
 /* The shim's own functions have libc's names, which bind to the shim itself here. */
 static long on_sockets(long number, const long a[6], int *known)
@@ -84,7 +83,7 @@ static long on_descriptors(long number, const long a[6], int *known)
 	}
 }
 
-EXPORT long syscall(long number, ...)
+EXPORT(long, syscall)(long number, ...)
 {
 	long a[6], result;
 	va_list list;

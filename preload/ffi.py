@@ -15,6 +15,7 @@ HEADERS = (
     ROOT / "src/_fastpath/socks5.h",
     ROOT / "preload/settings.h",
     ROOT / "preload/handshake.h",
+    ROOT / "preload/mirror.h",
 )
 
 
@@ -43,8 +44,13 @@ for header in HEADERS:
     ffi.cdef(moved_dots(settings_opaque(declarations(header.read_text(encoding="utf-8")))))
 ffi.set_source(
     "telepresence._preload_ffi",
-    '#include "socks5.h"\n#include "handshake.h"\n',
-    sources=["preload/settings.c", "preload/handshake.c", "src/_fastpath/socks5.c"],
+    '#include "socks5.h"\n#include "handshake.h"\n#include "mirror.h"\n',
+    sources=[
+        "preload/settings.c",
+        "preload/handshake.c",
+        "preload/mirror.c",
+        "src/_fastpath/socks5.c",
+    ],
     include_dirs=["preload", "src/_fastpath"],
     extra_compile_args=["-std=c11", "-D_GNU_SOURCE", "-O2"],
 )

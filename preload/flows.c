@@ -3,8 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "facts.h"
 
 /* 2^20 descriptors: /proc/sys/fs/nr_open as Linux has it. */
 enum { CHUNK = 256, CHUNKS = 4096, WORDS = (sizeof(struct flow) + 7) / 8 };
@@ -71,13 +72,6 @@ static int relayed(enum flow_state state)
 	return state == FLOW_RELAYED || state == FLOW_CONTROL;
 }
 
-static uint64_t inode_of(int fd)
-{
-	struct stat status;
-
-	return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) ? status.st_ino : 0;
-}
-
 static void load(const struct entry *entry, struct flow *out)
 {
 	uint64_t words[WORDS];
@@ -109,7 +103,7 @@ bool flow_read(int fd, struct flow *out)
 	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load_explicit(&entry->head, memory_order_relaxed) != head)
 		return false;
-	return out->inode == inode_of(fd);
+	return out->inode == facts_identity(fd);
 }
 
 /* On success the entry is BUSY and `*head` is what it was. */
@@ -147,7 +141,7 @@ bool flow_claim(int fd, struct flow *out)
 		return false;
 	load(entry, out);
 	out->state = (uint8_t)state_of(head);
-	if (out->state != FLOW_NONE && out->inode == inode_of(fd))
+	if (out->state != FLOW_NONE && out->inode == facts_identity(fd))
 		return true;
 	out->state = FLOW_NONE;
 	release(entry, out);
@@ -164,7 +158,7 @@ bool flow_put(int fd, struct flow *now)
 	struct entry *entry;
 	uint32_t head;
 
-	now->inode = inode_of(fd);
+	now->inode = facts_identity(fd);
 	if (now->inode == 0 || !flows_ours())
 		return false;
 	entry = entry_make(fd);

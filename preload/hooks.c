@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __linux__
 #include <linux/close_range.h>
+#endif
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #include "datagram.h"
 #include "dial.h"
+#include "facts.h"
 #include "flows.h"
 #include "home.h"
 #include "label.h"
@@ -29,20 +32,15 @@ static int fail(int error)
  * there; 0: for any other connect(2) libc's answer is right. */
 static int kind_of(int fd, sa_family_t family)
 {
-	int domain = 0, type = 0, protocol = 0;
+	int type = 0;
 	socklen_t len = sizeof type;
 
-	if (real(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1)
+	if (real(getsockopt)(fd, SOL_SOCKET, SO_TYPE, &type, &len) == -1 ||
+	    facts_family(fd) != family)
 		return 0;
-	len = sizeof domain;
-	if (real(getsockopt)(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == -1 || domain != family)
-		return 0;
-	len = sizeof protocol;
 	if (type != SOCK_DGRAM)
 		return type == SOCK_STREAM ? type : 0;
-	if (real(getsockopt)(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == -1)
-		return 0;
-	return protocol == IPPROTO_UDP ? type : 0;
+	return facts_protocol(fd) == IPPROTO_UDP ? type : 0;
 }
 
 /* connect(2) on a socket that has already been through dial_connect(). */
@@ -216,6 +214,7 @@ void tp_closing(FILE *stream)
 	errno = before;
 }
 
+#ifdef __linux__
 int tp_close_range(unsigned first, unsigned last, int flags)
 {
 	unsigned start = first;
@@ -236,6 +235,7 @@ int tp_close_range(unsigned first, unsigned last, int flags)
 	}
 	return start > last || start < first ? 0 : real(close_range)(start, last, flags);
 }
+#endif
 
 int tp_listen(int fd, int backlog)
 {
@@ -278,9 +278,11 @@ int tp_dup2(int fd, int to)
 	return tp_copied(fd, real(dup2)(fd, to));
 }
 
+#ifdef __linux__
 int tp_dup3(int fd, int to, int flags)
 {
 	settle_before_copy(fd);
 	datagram_make_way(to);
 	return tp_copied(fd, real(dup3)(fd, to, flags));
 }
+#endif

@@ -94,6 +94,7 @@ static int look_up(const char *name, int family, struct hostent *host, char *buf
 	return rc;
 }
 
+#ifdef __linux__
 int tp_gethostbyname_r(const char *name, int family, struct hostent *host, char *buf, size_t room,
 		       struct hostent **out, int *h_error)
 {
@@ -108,6 +109,7 @@ int tp_gethostbyname_r(const char *name, int family, struct hostent *host, char 
 	*out = rc == 0 && *h_error == NETDB_SUCCESS ? host : NULL;
 	return rc;
 }
+#endif
 
 struct hostent *tp_gethostbyname(const char *name, int family)
 {
@@ -157,6 +159,7 @@ static int look_up_name(const struct socks5_addr *asked, struct hostent *host, c
 	return rc;
 }
 
+#ifdef __linux__
 int tp_gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hostent *host, char *buf,
 		       size_t room, struct hostent **out, int *h_error)
 {
@@ -169,6 +172,7 @@ int tp_gethostbyaddr_r(const void *addr, socklen_t len, int family, struct hoste
 	*out = rc == 0 && *h_error == NETDB_SUCCESS ? host : NULL;
 	return rc;
 }
+#endif
 
 struct hostent *tp_gethostbyaddr(const void *addr, socklen_t len, int family)
 {

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "dial.h"
 #include "label.h"
+#include "platform.h"
 #include "real.h"
 
 int io_settle(int fd, int flags)
@@ -31,7 +32,7 @@ int io_settle(int fd, int flags)
 static struct msghdr message_of(const struct iovec *parts, size_t n, const void *name, socklen_t len)
 {
 	return (struct msghdr){.msg_iov = (struct iovec *)(uintptr_t)parts,
-			       .msg_iovlen = n,
+			       .msg_iovlen = (__typeof__(((struct msghdr *)0)->msg_iovlen))n,
 			       .msg_name = (void *)(uintptr_t)name,
 			       .msg_namelen = name == NULL ? 0 : len};
 }
@@ -76,6 +77,7 @@ ssize_t io_recvmsg(int fd, struct msghdr *message, int flags)
 	return io_settle(fd, flags) == -1 ? -1 : real(recvmsg)(fd, message, flags);
 }
 
+#ifdef __linux__
 /* sendmmsg(2): an error only if it is the first one's; otherwise how many went. */
 int io_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
@@ -133,3 +135,4 @@ int io_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, struct 
 	errno = before;
 	return (int)done;
 }
+#endif

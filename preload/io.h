@@ -30,7 +30,9 @@ ssize_t io_receive(int fd, const struct iovec *parts, size_t n, int flags, struc
 		   socklen_t *len);
 ssize_t io_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t io_recvmsg(int fd, struct msghdr *message, int flags);
+#ifdef __linux__
 int io_sendmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags);
 int io_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags, struct timespec *timeout);
+#endif
 
 #endif

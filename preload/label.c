@@ -1,14 +1,18 @@
 #include "label.h"
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <string.h>
 
 #include "dial.h"
 #include "real.h"
 
+enum { LABELS_MAX = 256 }; /* of one exec */
+
+#ifdef __linux__
+#include <linux/filter.h>
+
 /* The address in 32-bit words, between a word that nobody else would put there and the verdict. */
-enum { WORDS = sizeof(union flow_address) / 4, LENGTH = WORDS + 2, LABELS_MAX = 256 };
+enum { WORDS = sizeof(union flow_address) / 4, LENGTH = WORDS + 2 };
 #define MAGIC 0x7e1e9e5eu
 
 static bool is_filtered(int fd)
@@ -39,6 +43,40 @@ static void label(int fd)
 	flow.labelled = true;
 	flow_release(fd, &flow);
 }
+
+bool label_read(int fd, struct flow *flow)
+{
+	struct sock_filter program[LENGTH];
+	socklen_t len = LENGTH;
+	uint32_t words[WORDS];
+
+	if (real(getsockopt)(fd, SOL_SOCKET, SO_GET_FILTER, program, &len) == -1 ||
+	    len != LENGTH || program[0].k != MAGIC || program[0].code != (BPF_LD | BPF_IMM))
+		return false;
+	for (int i = 0; i < WORDS; i++)
+		words[i] = program[1 + i].k;
+	memset(flow, 0, sizeof *flow);
+	memcpy(&flow->target, words, sizeof words);
+	flow->target_len = flow->target.any.sa_family == AF_INET ? sizeof flow->target.v4
+								 : sizeof flow->target.v6;
+	flow->state = FLOW_UP;
+	flow->labelled = true;
+	return true;
+}
+#else
+/* Another system has no such place: the peer of a socket from elsewhere is the server. */
+static void label(int fd)
+{
+	(void)fd;
+}
+
+bool label_read(int fd, struct flow *flow)
+{
+	(void)fd;
+	(void)flow;
+	return false;
+}
+#endif
 
 /* The answer of the server is eaten here: the other process does not know of any. */
 static void settle(int fd)
@@ -78,24 +116,4 @@ void label_all(void)
 		label(fd);
 	}
 	errno = before;
-}
-
-bool label_read(int fd, struct flow *flow)
-{
-	struct sock_filter program[LENGTH];
-	socklen_t len = LENGTH;
-	uint32_t words[WORDS];
-
-	if (real(getsockopt)(fd, SOL_SOCKET, SO_GET_FILTER, program, &len) == -1 ||
-	    len != LENGTH || program[0].k != MAGIC || program[0].code != (BPF_LD | BPF_IMM))
-		return false;
-	for (int i = 0; i < WORDS; i++)
-		words[i] = program[1 + i].k;
-	memset(flow, 0, sizeof *flow);
-	memcpy(&flow->target, words, sizeof words);
-	flow->target_len = flow->target.any.sa_family == AF_INET ? sizeof flow->target.v4
-								 : sizeof flow->target.v6;
-	flow->state = FLOW_UP;
-	flow->labelled = true;
-	return true;
 }

@@ -13,6 +13,7 @@
 
 #include "exchange.h"
 #include "home.h"
+#include "platform.h"
 #include "real.h"
 
 enum { LEVEL_ERROR = 2, LEVEL_WARNING, LEVEL_NOTICE, LEVEL_DEBUG };
@@ -79,6 +80,6 @@ void log_connect(int kind, const struct sockaddr *to, int rc)
 	line("%s to %s port %d: %s", kind == SOCK_STREAM ? "TCP" : "UDP", text, addr.port,
 	     rc == 0		      ? "connected"
 	     : rc == -EINPROGRESS ? "under way"
-				  : strerror_r(-rc, why, sizeof why));
+				  : platform_error(-rc, why, sizeof why));
 	errno = before;
 }

@@ -10,6 +10,7 @@
 #include "home.h"
 #include "hooks.h"
 #include "lookup.h"
+#include "platform.h"
 #include "real.h"
 
 static bool ends_with(const char *name, size_t len, const char *end)

@@ -14,6 +14,8 @@
 #include "exec.h"
 #include "flows.h"
 #include "log.h"
+#include "mirror.h"
+#include "platform.h"
 #include "real.h"
 #include "shim.h"
 #include "waits.h"
@@ -69,6 +71,9 @@ __attribute__((constructor)) static void shim_load(void)
 	waits_prepare();
 	log_prepare();
 	exec_prepare();
+#ifdef __APPLE__
+	mirror_prepare();
+#endif
 	len = path == NULL ? -1 : slurp(path, text, sizeof text);
 	if (len >= 0)
 		line = settings_parse(text, (size_t)len, &settings);
@@ -76,6 +81,6 @@ __attribute__((constructor)) static void shim_load(void)
 		shim_settings = &settings;
 	else
 		log_closed(path, line);
-	explicit_bzero(text, sizeof text);
+	platform_wipe(text, sizeof text);
 	errno = before;
 }

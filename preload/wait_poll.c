@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "dial.h"
 #include "flows.h"
+#include "platform.h"
 #include "real.h"
 
 enum { ASKED = POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM, HIDDEN = POLLIN | POLLRDHUP };
@@ -52,7 +53,7 @@ static int loop(struct pollfd *fds, struct pollfd *copy, nfds_t n, const struct 
 		int ready;
 
 		disguise(copy, fds, n);
-		ready = real(ppoll)(copy, n, deadline_left(deadline, &room), mask);
+		ready = platform_poll(copy, n, deadline_left(deadline, &room), mask);
 		if (ready == -1)
 			return -1;
 		if (ready == 0)
@@ -69,11 +70,11 @@ int wait_poll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, cons
 	int ready, error;
 
 	if (atomic_load(&flows_unsettled) == 0 || fds == NULL)
-		return real(ppoll)(fds, n, timeout, mask);
+		return platform_poll(fds, n, timeout, mask);
 	if (n > ON_STACK) {
 		copy = calloc(n, sizeof *copy);
 		if (copy == NULL)
-			return real(ppoll)(fds, n, timeout, mask);
+			return platform_poll(fds, n, timeout, mask);
 	}
 	ready = loop(fds, copy, n, timeout, mask);
 	error = errno;

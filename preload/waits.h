@@ -16,16 +16,20 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/select.h>
 #include <time.h>
+
+#ifdef __linux__
+#include <sys/epoll.h>
+
+int wait_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
+int wait_epoll(int epfd, struct epoll_event *events, int room, int timeout_ms,
+	       const sigset_t *mask);
+#endif
 
 int wait_poll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask);
 int wait_select(int n, fd_set *readable, fd_set *writable, fd_set *except,
 		const struct timespec *timeout, const sigset_t *mask);
-int wait_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event);
-int wait_epoll(int epfd, struct epoll_event *events, int room, int timeout_ms,
-	       const sigset_t *mask);
 
 /* The connect of fd is over: events are again as asked. */
 void waits_settled(int fd);
