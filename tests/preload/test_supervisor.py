@@ -1,10 +1,13 @@
 """Programs that no library can be preloaded into reach the pod all the same."""
 
 import os
+import pty
 import pwd
+import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -282,3 +285,46 @@ for _ in range(2):
     assert done.out == "13\n13\n"
     assert done.log.count("may not be looked into: its connections fail with EACCES\n") == 1
     assert pod.seen == []
+
+
+def test_a_terminals_job_control_is_the_shells(plain_supervisor: Path, tmp_path: Path) -> None:
+    """Ctrl-Z, fg and Ctrl-C reach the shell's job alone; the supervisor stays out of it."""
+    (tmp_path / "conf").write_text("TorPort 9\n")
+    words = [
+        str(plain_supervisor),
+        str(tmp_path / "conf"),
+        "2",
+        "/bin/bash",
+        "bash",
+        "--norc",
+        "-i",
+    ]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(words[0], words, {"PS1": "ready> ", "TERM": "dumb", "PATH": "/usr/bin:/bin"})
+
+    def see(text: bytes) -> None:
+        seen, deadline = b"", time.monotonic() + 10
+        while text not in seen:
+            assert time.monotonic() < deadline, seen
+            if select.select([terminal], [], [], 0.1)[0]:
+                seen += os.read(terminal, 4096)
+
+    # One process, so that the terminal's signals find it at the same place each time.
+    job = "import os, signal, time; signal.signal(18, lambda *_: os.write(1, b'resu' b'med'))"
+    job = f"python3 -c \"{job}; os.write(1, b'star' b'ted'); time.sleep(60)\"\n"
+    try:
+        see(b"ready> ")
+        for keys, shown in (
+            (job.encode(), b"started"), (b"\x1a", b"Stopped"), (b"fg\n", b"resumed"),
+            (b"\x03", b"ready> "), (b"echo code=$?\n", b"code=130"),
+        ):  # fmt: skip
+            os.write(terminal, keys)
+            see(shown)
+        os.write(terminal, b"exit 5\n")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    except BaseException:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
+    os.close(terminal)

@@ -105,3 +105,16 @@ asyncio.run(main())
     done = supervisor.run(["/usr/bin/python3", "-c", program], pod.settings())
     thread.join(DEADLINE_S)
     assert done.out == "5000000\n"
+
+
+def test_a_connect_that_a_signal_restarts_is_made_once(
+    supervisor: Supervisor, closed: Path, make_pod: MakePod
+) -> None:
+    """Its first call is gone when the pod answers: the one that the kernel made of it hears."""
+    pod = make_pod(held={HELD})
+    timer = threading.Timer(0.3, pod.release)
+    timer.start()
+    done = supervisor.run([str(closed / "talk"), "restart", HELD[0], "80"], pod.settings())
+    timer.join()
+    assert done.out.startswith(f"connect: ok\npeer {HELD[0]} 80 length 16\necho 0123")
+    assert pod.seen == [(CONNECT, *HELD)]
