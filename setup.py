@@ -73,6 +73,9 @@ apiserver = Extension(
     extra_compile_args=FLAGS,
 )
 
+for extension in (engine, codec, apiserver):
+    extension.depends += sorted(map(str, Path(ENGINE).glob("*.h")))
+
 setup(
     ext_modules=cythonize(
         [engine, codec, apiserver], build_dir="build/cython", include_path=["src"]
