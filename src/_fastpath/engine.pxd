@@ -44,6 +44,7 @@ cdef extern from "loop.h" nogil:
     c_tunnel *engine_find_tunnel(c_engine *, uint64_t) noexcept
     c_server *engine_find_server(c_engine *, uint64_t) noexcept
     c_pair *engine_find_pair(c_engine *, uint64_t) noexcept
+    c_udp_redirect *engine_find_udp_redirect(c_engine *, uint64_t) noexcept
 
 
 cdef extern from "mux.h" nogil:
@@ -96,6 +97,10 @@ cdef extern from "link.h" nogil:
     int link_open(c_tunnel *, int fd, const poll_item *, const uint8_t *head, size_t) noexcept
 
 
+cdef extern from "join.h" nogil:
+    int join_tunnels(c_tunnel *, c_tunnel *) noexcept
+
+
 cdef extern from "exposure.h" nogil:
     int64_t exposure_open(c_tunnel *, uint16_t pod_port, uint16_t laptop_port) noexcept
     void exposure_close(c_tunnel *, uint64_t number) noexcept
@@ -108,6 +113,14 @@ cdef extern from "server.h" nogil:
 
     c_server *server_open(c_engine *, int listener, c_tunnel *, const char *user, const char *password) noexcept
     void server_close(c_server *) noexcept
+
+
+cdef extern from "udp_redirect.h" nogil:
+    struct c_udp_redirect "udp_redirect":
+        uint64_t number
+
+    c_udp_redirect *udp_redirect_open(c_engine *, int fd, c_tunnel *) noexcept
+    void udp_redirect_close(c_udp_redirect *) noexcept
 
 
 cdef extern from "pair.h" nogil:

@@ -55,6 +55,10 @@ class Tunnel:
         OverflowError: not a port.  OSError EPIPE: the tunnel is broken."""
     def unlisten(self, number: int) -> None:
         """What a Listener's close() does.  ValueError: the tunnel is closed."""
+    def join(self, other: Tunnel) -> None:
+        """From now on each stream that the peer opens becomes a stream of the other tunnel, and the
+        other way round; close() of either ends it.  Both of one engine.
+        OSError EBUSY: one is joined already; EINVAL: two engines, or one tunnel."""
     def stats(self) -> TunnelStats: ...
     def close(self) -> None:
         """Reset all streams and close the servers that feed the tunnel.  Twice is harmless."""
@@ -91,6 +95,17 @@ class RedirectServer:
         """Takes the listener."""
     def close(self) -> None:
         """Stop listening; connections that are established live on."""
+
+class DatagramRedirect:
+    """Datagrams that a TPROXY rule turned here go where their programs sent them, and what comes
+    back has the source that answered.  Linux."""
+
+    engine: Engine
+    number: int
+    def __init__(self, engine: Engine, sock: socket.socket, *, tunnel: Tunnel) -> None:
+        """Takes the socket: UDP, bound, with IP_TRANSPARENT."""
+    def close(self) -> None:
+        """End its associations."""
 
 class Relay:
     """Two connected sockets joined; half-close and reset pass through.  Takes both fds."""

@@ -142,6 +142,10 @@ cdef class Tunnel(_Part):
         with _Locked(self.engine):
             exposure_close(self._find(), number)
 
+    def join(self, Tunnel other not None):
+        with _Locked(self.engine):
+            _check(join_tunnels(self._find(), other._find()))
+
     def stats(self):
         with _Locked(self.engine):
             t = self._find()

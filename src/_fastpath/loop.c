@@ -14,6 +14,7 @@
 #include "server.h"
 #include "tunnel.h"
 #include "udp_inlet.h"
+#include "udp_redirect.h"
 
 enum {
 	READY_MAX = 128,
@@ -25,6 +26,8 @@ static const uint64_t timer_us[TIMER_CLASSES] = {
 	[TIMER_HANDSHAKE] = 30 * 1000000u,
 	/* Twisted's and Telepresence 1's connect timeout. */
 	[TIMER_DIAL] = 30 * 1000000u,
+	/* As long as other tracking keeps it: nf_conntrack_udp_timeout_stream is 120 s, and 30 s one-way. */
+	[TIMER_DATAGRAMS] = 60 * 1000000u,
 };
 
 uint64_t clock_us(void)
@@ -100,6 +103,7 @@ struct engine_event *engine_take_event(struct engine *engine)
 DEFINE_FIND(tunnel, tunnels)
 DEFINE_FIND(server, servers)
 DEFINE_FIND(pair, relays)
+DEFINE_FIND(udp_redirect, redirects)
 
 /* Run what was due when the turn began; what that makes due waits for the next turn. */
 static void run_tasks(struct engine *engine)
@@ -218,7 +222,8 @@ static void lists_init(struct engine *engine)
 {
 	struct list *lists[] = {&engine->tasks,	  &engine->graves, &engine->events,
 				&engine->tunnels, &engine->servers, &engine->relays,
-				&engine->clients, &engine->inlets, &engine->starved};
+				&engine->clients, &engine->inlets, &engine->redirects,
+				&engine->starved};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		list_init(lists[i]);

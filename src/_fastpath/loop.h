@@ -27,6 +27,7 @@ struct resolver;
 struct server;
 struct tunnel;
 struct udp_batch;
+struct udp_redirect;
 
 /* Work that is due in the next turn of the loop. */
 struct task {
@@ -38,6 +39,7 @@ struct task {
 enum timer_class {
 	TIMER_HANDSHAKE, /* a client that does not finish its request */
 	TIMER_DIAL,	 /* one address that does not answer */
+	TIMER_DATAGRAMS, /* redirected ones: a program's socket that is silent */
 	TIMER_CLASSES,
 };
 
@@ -97,7 +99,7 @@ struct engine {
 	struct pool pool;
 	struct pipes pipes;
 	struct list tasks, graves, events, timers[TIMER_CLASSES];
-	struct list tunnels, servers, relays, clients, inlets;
+	struct list tunnels, servers, relays, clients, inlets, redirects;
 	struct list starved; /* listeners that met EMFILE */
 	struct resolver *resolver;
 	struct udp_batch *udp; /* NULL: not needed yet */
@@ -123,6 +125,7 @@ struct engine_event *engine_event(struct engine *engine, enum event_kind kind);
 /* By number, so that a caller outside the loop never holds what may be gone; NULL: gone. */
 struct tunnel *engine_find_tunnel(struct engine *engine, uint64_t number);
 struct server *engine_find_server(struct engine *engine, uint64_t number);
+struct udp_redirect *engine_find_udp_redirect(struct engine *engine, uint64_t number);
 struct pair *engine_find_pair(struct engine *engine, uint64_t number);
 
 uint64_t clock_us(void);

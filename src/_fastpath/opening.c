@@ -4,6 +4,7 @@
 
 #include "end.h"
 #include "exposure.h"
+#include "join.h"
 #include "link.h"
 #include "listener.h"
 #include "tunnel.h"
@@ -83,6 +84,8 @@ static const struct end_kind opening_kind = {
 
 void opening_accept(struct tunnel *tunnel, struct mux_stream *stream)
 {
-	if (end_new(tunnel, stream, &opening_kind) != NULL)
+	if (tunnel->onward != NULL)
+		join_accept(tunnel, stream);
+	else if (end_new(tunnel, stream, &opening_kind) != NULL)
 		tunnel->engine->counters.streams_accepted++;
 }

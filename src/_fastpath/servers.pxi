@@ -34,6 +34,22 @@ cdef class RedirectServer(SocksServer):
         SocksServer.__init__(self, engine, listener, tunnel=tunnel)
 
 
+cdef class DatagramRedirect(_Part):
+    def __init__(self, Engine engine, sock, *, Tunnel tunnel not None):
+        cdef c_udp_redirect *r
+        self.engine = engine
+        with _Locked(engine):
+            r = udp_redirect_open(engine._c, sock.fileno(), tunnel._find())
+            _check(-errno if r == NULL else 0)
+            sock.detach()
+            self.number = r.number
+
+    cdef _end(self):
+        cdef c_udp_redirect *r = engine_find_udp_redirect(self.engine._c, self.number)
+        if r != NULL:
+            udp_redirect_close(r)
+
+
 cdef class Relay(_Part):
     def __init__(self, Engine engine, int a_fd, int b_fd):
         cdef c_pair *p

@@ -10,9 +10,11 @@
 
 #include "carrier.h"
 #include "end.h"
+#include "join.h"
 #include "opening.h"
 #include "platform.h"
 #include "server.h"
+#include "udp_redirect.h"
 
 enum {
 	READS_A_TURN = 4,
@@ -324,11 +326,19 @@ static void close_servers(struct tunnel *tunnel)
 		if (server->tunnel == tunnel)
 			server_close(server);
 	}
+	for (node = tunnel->engine->redirects.next; node != &tunnel->engine->redirects; node = next) {
+		struct udp_redirect *redirect = list_entry(node, struct udp_redirect, node);
+
+		next = node->next;
+		if (redirect->tunnel == tunnel)
+			udp_redirect_close(redirect);
+	}
 }
 
 void tunnel_close(struct tunnel *tunnel)
 {
 	close_servers(tunnel);
+	join_leave(tunnel);
 	reset_ends(tunnel);
 	if (tunnel->carrier != NULL && !tunnel->broken) {
 		mux_goaway(&tunnel->mux, 0);

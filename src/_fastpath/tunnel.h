@@ -33,6 +33,7 @@ struct tunnel {
 	struct carrier *carrier; /* NULL: none is attached */
 	struct poll_item item;	 /* its descriptor's */
 	struct task task;
+	struct tunnel *onward; /* streams of the peer's go there; NULL: they are served here */
 	struct mux mux;
 	struct outbox out;
 	uint64_t received;

@@ -76,8 +76,11 @@ ends.close()
 
 
 def run(program: str, *, before: str = "") -> list[str]:
+    return run_program(PRELUDE + before + "ports = into_the_laptop()\n" + program + EPILOGUE)
+
+
+def run_program(whole: str) -> list[str]:
     words = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c"]
-    whole = PRELUDE + before + "ports = into_the_laptop()\n" + program + EPILOGUE
     done = subprocess.run([*words, whole], capture_output=True, text=True, timeout=60, check=False)
     if "unshare failed" in done.stderr:
         pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
