@@ -15,6 +15,13 @@ HERE = Path(__file__).parent
 ENGINE = "src/_fastpath"
 SHIM = "libtelepresence-preload.so"
 SUPERVISOR = "telepresence-supervisor"
+# What CMake builds: its target, where that lies in the build, and the package that looks for it.
+PROGRAMS = (
+    ("telepresence-preload", f"preload/{SHIM}", "method"),
+    (SUPERVISOR, f"supervisor/{SUPERVISOR}", "method"),
+    ("telepresence-sftp", "sftp/telepresence-sftp", "volumes"),
+    ("telepresence-anyuid", "sftp/libtelepresence-anyuid.so", "agent"),
+)
 
 # Strict warnings are the CMake build's part: Cython's output does not meet them.
 FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-fvisibility=hidden", "-pthread"]
@@ -30,25 +37,27 @@ ENGINE_C = sorted({path.name for path in (HERE / ENGINE).glob("*.c")} - set(APIS
 
 
 class BuildExt(build_ext):
-    """The extensions, and the shim and the supervisor, where the package looks for them."""
+    """The extensions, and the programs and libraries, where the package looks for them."""
 
     def run(self) -> None:
         super().run()
-        package = Path("src" if self.inplace else self.build_lib) / "telepresence" / "method"
-        package.mkdir(parents=True, exist_ok=True)
-        if sys.platform == "darwin":  # no CMake, and no seccomp to supervise with
-            made = package / "libtelepresence-preload.dylib"
+        top = Path("src" if self.inplace else self.build_lib) / "telepresence"
+        if sys.platform == "darwin":  # no CMake, no seccomp to supervise with, no mounts yet
+            (top / "method").mkdir(parents=True, exist_ok=True)
+            made = top / "method" / "libtelepresence-preload.dylib"
             subprocess.run([sys.executable, HERE / "preload" / "dylib.py", made], check=True)
             return
         build = HERE / "build" / "cmake"
         configure = ["cmake", "-S", HERE, "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
         subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
-        targets = ["telepresence-preload", SUPERVISOR]
+        targets = [target for target, _, _ in PROGRAMS]
         subprocess.run(["cmake", "--build", build, "--target", *targets], check=True)
-        for built in (build / "preload" / SHIM, build / "supervisor" / SUPERVISOR):
+        for _, built, package in PROGRAMS:
+            place = top / package / Path(built).name
+            place.parent.mkdir(parents=True, exist_ok=True)
             # Not over it: the old one may be running (execve(2), ETXTBSY).
-            (package / built.name).unlink(missing_ok=True)
-            shutil.copy2(built, package / built.name)
+            place.unlink(missing_ok=True)
+            shutil.copy2(build / built, place)
 
 
 engine = Extension(

@@ -92,7 +92,7 @@ def test_it_is_unmounted_when_telepresence_ends_while_files_are_open(
     telepresence: Telepresence, pod: str, number: signal.Signals
 ) -> None:
     """kill -9 as well: sshfs ends with the tunnel, and takes its mount along."""
-    script = f"exec < {ACCOUNT}/token; cd {ACCOUNT}; echo open; exec sleep 60"
+    script = f"exec 3< {ACCOUNT}/token; cd {ACCOUNT}; echo open; exec cat"
     with telepresence.running(*INJECT, "-n", pod, "--run", "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"

@@ -17,6 +17,7 @@ from telepresence.fastpath import ServiceOpened
 log = logging.getLogger(__name__)
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"  # Debian's place; pod-image/contents has it
+ANY_USER = pathlib.Path(__file__).with_name("libtelepresence-anyuid.so")  # sftp/anyuid.c
 
 
 async def environ(stream: socket.socket) -> None:
@@ -37,7 +38,9 @@ async def sftp(stream: socket.socket) -> None:
     """The container's file system: sftp-server(8) has the stream to itself, until its end."""
     stream.setblocking(True)
     fd = stream.fileno()
-    server = await asyncio.create_subprocess_exec(SFTP_SERVER, "-e", stdin=fd, stdout=fd)
+    server = await asyncio.create_subprocess_exec(
+        SFTP_SERVER, "-e", stdin=fd, stdout=fd, env={"LD_PRELOAD": str(ANY_USER)}
+    )
     stream.close()
     try:
         await server.wait()

@@ -56,11 +56,13 @@ def _no_supervisor(inject: str, supervisor: Path) -> str:
 
 def _no_fuse() -> str:
     """Why sshfs could not mount, "" when it probably can."""
+    if sys.platform != "linux":
+        return "volumes are mounted on Linux only"
     if shutil.which("sshfs") is None:
         return "there is no sshfs on this machine (Debian: apt-get install sshfs)"
-    if sys.platform == "linux" and not Path("/dev/fuse").exists():
+    if not Path("/dev/fuse").exists():
         return "this machine has no FUSE: there is no /dev/fuse"
-    if sys.platform == "linux" and not os.access("/dev/fuse", os.R_OK | os.W_OK):
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "you may not use FUSE: /dev/fuse is for others alone"
     return ""
 

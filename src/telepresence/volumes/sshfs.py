@@ -17,11 +17,17 @@ from pathlib import Path
 from telepresence.errors import MethodError
 from telepresence.mountinfo import take_mounts
 from telepresence.proc import bound_to_us
+from telepresence.values import MountPoint
 
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # mounting takes 10 ms; a machine that swaps takes its time
 END_TIMEOUT_S = 1.0
+# Between sshfs and the tunnel: sftp/relay.h, sftp/ahead.h.
+RELAY = Path(__file__).with_name("telepresence-sftp")
+# A pod that is silent for so long is given up until it is heard again.  A carrier that is lost is
+# renewed within 2 s if it can be; the rest is for a slow disk in the pod.
+SILENCE_S = 15.0
 MOUNTINFO = Path("/proc/self/mountinfo")
 # follow_symlinks: a link is followed in the pod, as a program there would follow it; the laptop's
 # kernel never sees one and so cannot be led out of the mount.  The dcache_ ones: how old what is
@@ -59,33 +65,47 @@ class Mounted:
         self._file.close()
 
 
+async def _start(argv: list[str], stdin: socket.socket, stdout: socket.socket) -> Process:
+    for sock in (stdin, stdout):
+        sock.setblocking(True)
+    return await asyncio.create_subprocess_exec(
+        *bound_to_us(argv), stdin=stdin.fileno(), stdout=stdout.fileno(), stderr=PIPE,
+        start_new_session=True,  # Ctrl-C at the terminal is not for it
+    )  # fmt: skip
+
+
 class Sshfs:
     """mount = await Sshfs.start(...); await mount.ready(); ... await mount.close()"""
 
-    def __init__(self, process: Process, place: Path) -> None:
-        self._process, self.place = process, place
+    def __init__(self, process: Process, relay: Process, place: Path) -> None:
+        self._process, self._relay, self.place = process, relay, place
         self._said = b""
         self._listener = asyncio.ensure_future(self._listen())
 
     @classmethod
     async def start(
-        cls, stream: socket.socket, pod: str, source: bytes, place: Path, *, read_only: bool
+        cls,
+        stream: socket.socket,
+        pod: str,
+        mount: MountPoint,
+        place: Path,
+        volumes: tuple[bytes, ...],
     ) -> "Sshfs":
         """The stream is used up.  MethodError: it cannot be started."""
         options = [*OPTIONS, f"uid={os.geteuid()}", f"gid={os.getegid()}"]
-        if read_only:
+        if mount.read_only:
             options.append("ro")
-        argv = ["sshfs", "-f", "-o", ",".join(options), f"{pod}:{os.fsdecode(source)}", str(place)]
-        with stream:
-            stream.setblocking(True)
+        sshfs = ["sshfs", "-f", "-o", ",".join(options)]
+        sshfs += [f"{pod}:{os.fsdecode(mount.path)}", str(place)]
+        relay = [str(RELAY), f"{SILENCE_S:g}", *map(os.fsdecode, volumes)]
+        near, far = socket.socketpair()
+        with stream, near, far:
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *bound_to_us(argv), stdin=stream.fileno(), stdout=stream.fileno(), stderr=PIPE,
-                    start_new_session=True,  # Ctrl-C at the terminal is not for it
-                )  # fmt: skip
+                relaying = await _start(relay, near, stream)
+                process = await _start(sshfs, far, far)
             except OSError as exc:
                 raise MethodError(f"cannot start sshfs: {exc.strerror}") from exc
-        return cls(process, place)
+        return cls(process, relaying, place)
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
@@ -122,6 +142,7 @@ class Sshfs:
                 async with asyncio.timeout(END_TIMEOUT_S):
                     await self._process.wait()
                     break
+        await self._relay.wait()  # it ends with either of its ends
         self._listener.cancel()
         await asyncio.wait([self._listener])
 

@@ -82,9 +82,9 @@ class Tree:
 
     async def _mount(self, root: Path, mount: MountPoint) -> None:
         place = root / os.fsdecode(mount.path.lstrip(b"/"))
-        sshfs = await Sshfs.start(
-            await self._open("sftp"), self._pod.name, mount.path, place, read_only=mount.read_only
-        )
+        volumes = tuple(volume.path for volume in self._mounts if is_volume(volume))
+        stream = await self._open("sftp")
+        sshfs = await Sshfs.start(stream, self._pod.name, mount, place, volumes)
         self._sshfs.append(sshfs)
         await sshfs.ready()
 

@@ -143,7 +143,9 @@ def test_it_is_unmounted_while_a_file_is_open(servers: Servers, tmp_path: Path) 
     async def look(root: Path) -> None:
         file = root / tmp_path.relative_to("/") / "x"
         holder = await asyncio.to_thread(
-            subprocess.Popen, ["sh", "-c", f"exec < {file}; echo; sleep 60"], stdout=subprocess.PIPE
+            subprocess.Popen,
+            ["sh", "-c", f"exec < {file}; echo; exec sleep 60"],
+            stdout=subprocess.PIPE,
         )
         assert holder.stdout is not None
         await asyncio.to_thread(holder.stdout.readline)
