@@ -42,8 +42,8 @@ class _Format(logging.Formatter):
         return "\n".join(head + line for line in lines)
 
 
-def open_log(path: str, *, verbose: bool) -> None:
-    """Send all loggers to a new file with mode 0600, or to stdout for `-`.
+def open_log(path: str, *, verbose: bool, append: bool = False) -> None:
+    """Send all loggers to a new file with mode 0600, or to stdout for `-`; or go on in an old one.
 
     UsageError: it cannot be written."""
     handler: logging.Handler
@@ -51,7 +51,8 @@ def open_log(path: str, *, verbose: bool) -> None:
         handler = logging.StreamHandler(sys.stdout)
     else:
         try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            start = os.O_APPEND if append else os.O_TRUNC
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | start | os.O_CLOEXEC, 0o600)
             os.fchmod(fd, 0o600) if os.fstat(fd).st_mode & 0o170000 == 0o100000 else None
             handler = logging.StreamHandler(os.fdopen(fd, "w", buffering=1))
         except OSError as exc:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import threading
 
+from telepresence.descendants import MARK, end_all
 from telepresence.errors import TelepresenceError
 from telepresence.values import ExitStatus, Launch
 
@@ -30,10 +31,10 @@ def terminal_sends_signals() -> bool:
 
 
 class Child:
-    """async with Child(launch) as child: status = await child.wait()"""
+    """async with Child(launch, session) as child: status = await child.wait()"""
 
-    def __init__(self, launch: Launch) -> None:
-        self._launch = launch
+    def __init__(self, launch: Launch, session: str) -> None:
+        self._launch, self._session = launch, session
         self._process: subprocess.Popen[bytes] | None = None
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._pidfd = -1
@@ -45,7 +46,7 @@ class Child:
             self._process = subprocess.Popen(
                 launch.argv,
                 executable=launch.program,
-                env=launch.environ,
+                env={**launch.environ, MARK.encode(): self._session.encode()},
                 pass_fds=launch.pass_fds,
             )
         except OSError as exc:
@@ -89,13 +90,16 @@ class Child:
         return await asyncio.shield(self._ended)
 
     async def __aexit__(self, *_: object) -> None:
-        """End it if it is still there."""
+        """End it if it is still there, and whatever it has started."""
         assert self._process is not None
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self._ended.done():
-                return
+                break
             log.info("ending process %d with %s", self._process.pid, number.name)
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
             await asyncio.wait([self._ended], timeout=GRACE_S)
         self._stop_looking()
+        left = await asyncio.to_thread(end_all, self._session, GRACE_S)
+        if left:
+            log.info("ended %d processes that the process had left", left)

@@ -15,10 +15,13 @@ import signal
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, TypeVar
 
+from telepresence import recovery
 from telepresence.console import Console
 from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
 from telepresence.fastpath import Engine
+from telepresence.guard import Guarded
+from telepresence.journal import Entry
 from telepresence.method import inject
 from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+JOURNALED = {"volumes", "lease", "proxy pod", "replicas", "process"}
 METHODS = {"inject-tcp": inject.prepare}
 SHIMS = {"inject-tcp": inject.SHIM}
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
@@ -114,6 +118,19 @@ async def _unless(work: Coroutine[object, object, T], *troubles: "asyncio.Future
         await asyncio.wait([task])
 
 
+def _object(path: str, session: str, grace_s: int | None = None) -> Entry:
+    return Entry(kind="object", facts={"path": path, "session": session, "grace_s": grace_s})
+
+
+async def _repair(context: str, console: Console) -> None:
+    """Undo first what earlier sessions left that died with their guards, as at a power cut."""
+    for journal in recovery.dead(context):
+        console.say(f"an earlier session left things behind (pod {journal.header.get('pod')})")
+        for failure in await recovery.undo_pending(journal):
+            console.say(f"still left behind: {failure}")
+        journal.close()
+
+
 async def _pod(
     undo: Undo, connection: "Api", plan: Plan, console: Console
 ) -> "tuple[ProxyPod, Claim | None]":
@@ -122,57 +139,89 @@ async def _pod(
     from telepresence.cluster.lease import Lease
     from telepresence.cluster.proxy import ProxyPod
 
-    workload = plan.workload
+    workload, session = plan.workload, plan.session.hex()
     if workload is None:
-        proxy = await undo.enter("proxy pod", ProxyPod(connection, plan))
+        new = ProxyPod(connection, plan)
+        proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
         console.stage("pod created")
         return proxy, None
     for hint in workload.hints:
         console.say(hint)
-    lease = await undo.enter("lease", Lease(connection, plan, workload))
-    proxy = await undo.enter("proxy pod", ProxyPod(connection, plan, lease.reference))
+    held = Lease(connection, plan, workload)
+    lease = await undo.enter("lease", held, _object(held.path, session))
+    new = ProxyPod(connection, plan, lease.reference)
+    proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
     console.stage("pod created")
-    claim = await undo.enter("replicas", Claim(connection, plan, workload, console.say))
+    claim = await undo.enter(
+        "replicas",
+        Claim(connection, plan, workload, console.say),
+        Entry(kind="replicas", facts={"path": workload.path, "session": session}),
+    )
     console.stage("workload scaled to 0")
     return proxy, claim
 
 
 async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
+    undo = Undo()
+    try:
+        async with undo:
+            return await _stages(options, console, interrupts, undo)
+    finally:
+        console.stage("undone")
+        _tell_failures(undo, console)
+
+
+async def _stages(
+    options: Options, console: Console, interrupts: Interrupts, undo: Undo
+) -> ExitStatus:
     from telepresence.cluster.manifest import CARRIER_PORT
     from telepresence.tunnel.keeper import Keeper
 
-    async with Undo() as undo:
-        connection, plan = await undo.enter("API connection", _plan(options, console))
-        proxy, claim = await _pod(undo, connection, plan, console)
-        engine = await undo.enter("engine", _engine())
-        pod = await proxy.ready()
-        console.stage("pod ready")
-        keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
-        await _unless(undo.enter("tunnel", keeper), proxy.ended)
-        console.stage("tunnel up")
-        ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
-        tree = await undo.enter("volumes", Tree(plan, pod, keeper.open_service, ends.mounts))
-        environment = make_environment(plan, pod, ends, tree.root)
-        for note in write_files(plan, environment):
-            console.say(note)
-        console.stage("environment read")
-        prepare = METHODS[plan.method]
-        launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
-        if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
-            console.say(note)
-        console.stage("volumes mounted")
-        if claim is not None:
-            await claim.alone()
-            console.stage("workload's pods gone")
-        child = await undo.enter("process", Child(launch))
-        console.stage("process started")
-        interrupts.left_to_child = True
-        status = await _unless(child.wait(), proxy.ended, keeper.failed)
-        console.stage("process ended")
-    console.stage("undone")
-    for name, error in undo.failures:
-        console.say(f"left behind: {name}: {error}")
+    connection, plan = await undo.enter("API connection", _plan(options, console))
+    await _repair(plan.context, console)
+    undo.journal = await undo.enter("journal", Guarded(plan, options.logfile, connection))
+    proxy, claim = await _pod(undo, connection, plan, console)
+    engine = await undo.enter("engine", _engine())
+    pod = await proxy.ready()
+    console.stage("pod ready")
+    keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
+    await _unless(undo.enter("tunnel", keeper), proxy.ended)
+    console.stage("tunnel up")
+    ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
+    volumes = Tree(plan, pod, keeper.open_service, ends.mounts)
+    place = Entry(kind="mount", facts={"path": str(plan.mount.path)})
+    tree = await undo.enter("volumes", volumes, place if plan.mount.path else None)
+    environment = make_environment(plan, pod, ends, tree.root)
+    for note in write_files(plan, environment):
+        console.say(note)
+    console.stage("environment read")
+    prepare = METHODS[plan.method]
+    launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
+    if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
+        console.say(note)
+    console.stage("volumes mounted")
+    if claim is not None:
+        await claim.alone()
+        console.stage("workload's pods gone")
+    session = plan.session.hex()
+    mark = Entry(kind="processes", facts={"session": session})
+    child = await undo.enter("process", Child(launch, session), mark)
+    console.stage("process started")
+    interrupts.left_to_child = True
+    status = await _unless(child.wait(), proxy.ended, keeper.failed)
+    console.stage("process ended")
     return status
+
+
+def _tell_failures(undo: Undo, console: Console) -> None:
+    """What has an entry in the journal was tried once more; the journal's own failure is the last
+    word about it."""
+    for name, error in undo.failures:
+        if name == "journal":
+            console.say(f"left behind: {error}")
+            console.say("a guard goes on trying; 'telepresence restore' does so at once")
+        elif name not in JOURNALED:
+            console.say(f"left behind: {name}: {error}")
 
 
 async def run(options: Options, console: Console) -> ExitStatus:

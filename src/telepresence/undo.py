@@ -12,6 +12,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self, TypeVar
 
+from telepresence.journal import Entry, Journal
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -26,17 +28,26 @@ class Undo:
     """
 
     def __init__(self) -> None:
-        self._entered: list[tuple[str, AbstractAsyncContextManager[object]]] = []
+        self._entered: list[tuple[str, AbstractAsyncContextManager[object], int]] = []
+        self.journal: Journal | None = None
         self.failures: list[tuple[str, BaseException]] = []
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def enter(self, name: str, manager: AbstractAsyncContextManager[T]) -> T:
+    async def enter(
+        self, name: str, manager: AbstractAsyncContextManager[T], entry: Entry | None = None
+    ) -> T:
         """Do something; it is undone at the end, also when the doing is cancelled half-way,
-        which is the manager's own part."""
+        which is the manager's own part.
+
+        What must be undone even without this process has an entry, which stands in the journal
+        before anything is done; it stays there if the doing or the undoing fails."""
+        number = -1
+        if entry is not None and self.journal is not None:
+            number = self.journal.write(entry)
         value = await manager.__aenter__()
-        self._entered.append((name, manager))
+        self._entered.append((name, manager, number))
         return value
 
     async def __aexit__(
@@ -64,8 +75,10 @@ class Undo:
         trace: TracebackType | None,
     ) -> None:
         while self._entered:
-            name, manager = self._entered.pop()
-            await self._undo(name, manager, kind, error, trace)
+            name, manager, number = self._entered.pop()
+            if await self._undo(name, manager, kind, error, trace) and number >= 0:
+                assert self.journal is not None
+                self.journal.undone(number)
 
     async def _undo(
         self,
@@ -74,13 +87,15 @@ class Undo:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> bool:
         began = time.monotonic()
         try:
             async with asyncio.timeout(UNDO_TIMEOUT_S):
                 await manager.__aexit__(kind, error, trace)
-        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 # the others must go on  # noqa: BLE001
+        except (Exception, asyncio.CancelledError) as exc:  # noqa: BLE001 # the others must go on
             if exc is not error:
                 log.error("undo of %s failed: %r", name, exc)  # noqa: TRY400
                 self.failures.append((name, exc))
+                return False
         log.info("undone: %s in %.3f s", name, time.monotonic() - began)
+        return True

@@ -53,13 +53,21 @@ class Telepresence:
         self.directory = directory
         self.log = directory / "telepresence.log"
 
+    def environ(self, more: dict[str, str] | None) -> dict[str, str]:
+        """With the journals where no other test, nor this machine's user, repairs them."""
+        return {**os.environ, "XDG_STATE_HOME": str(self.directory), **(more or {})}
+
+    def journals(self) -> list[Path]:
+        """Of the sessions that this one has started."""
+        return sorted((self.directory / "telepresence").glob("*.journal"))
+
     def argv(self, *words: str) -> list[str]:
         return [str(COMMAND), *words]
 
     def __call__(self, *words: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:
         began = time.monotonic()
         done = subprocess.run(
-            self.argv(*words), cwd=self.directory, env={**os.environ, **(env or {})},
+            self.argv(*words), cwd=self.directory, env=self.environ(env),
             input=stdin, capture_output=True, text=True, timeout=DEADLINE_S, check=False,
         )  # fmt: skip
         return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
@@ -69,7 +77,7 @@ class Telepresence:
         self, *words: str, env: dict[str, str] | None = None
     ) -> Iterator["subprocess.Popen[str]"]:
         process = subprocess.Popen(
-            self.argv(*words), cwd=self.directory, text=True, env={**os.environ, **(env or {})},
+            self.argv(*words), cwd=self.directory, text=True, env=self.environ(env),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:

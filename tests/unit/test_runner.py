@@ -14,6 +14,7 @@ from telepresence.runner import Child
 from telepresence.values import ExitStatus, Launch
 
 DEADLINE_S = 10.0
+SESSION = "00ff"
 
 
 @pytest.fixture(autouse=True, params=["descriptor", "thread"])
@@ -37,7 +38,7 @@ def shell(script: str, **environ: str) -> Launch:
 
 def run(launch: Launch) -> ExitStatus:
     async def scene() -> ExitStatus:
-        async with asyncio.timeout(DEADLINE_S), Child(launch) as child:
+        async with asyncio.timeout(DEADLINE_S), Child(launch, SESSION) as child:
             return await child.wait()
 
     return asyncio.run(scene())
@@ -90,7 +91,7 @@ def _ended_by_leaving(script: str, tmp_path: Path) -> ExitStatus:
 
     async def scene() -> ExitStatus:
         async with asyncio.timeout(DEADLINE_S):
-            async with Child(shell(script, DOOR=str(door))) as child:
+            async with Child(shell(script, DOOR=str(door)), SESSION) as child:
                 pid = await _ready(door)
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
@@ -119,7 +120,10 @@ def test_a_process_that_ignores_sigterm_is_killed(
 
 def test_waiting_may_be_given_up_and_begun_again() -> None:
     async def scene() -> ExitStatus:
-        async with asyncio.timeout(DEADLINE_S), Child(shell("exec cat > /dev/null")) as child:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            Child(shell("exec cat > /dev/null"), SESSION) as child,
+        ):
             waiting = asyncio.ensure_future(child.wait())
             await asyncio.sleep(0)
             waiting.cancel()

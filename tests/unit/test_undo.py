@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from telepresence import undo as undo_module
+from telepresence.journal import Entry, Journal
 from telepresence.undo import Undo
 
 
@@ -147,3 +149,40 @@ def test_cancelling_in_the_middle_of_an_undo_skips_none() -> None:
 
     asyncio.run(stage())
     assert notes == ["do a", "do b", "undo b", "undo slow", "undo a"]
+
+
+def test_what_has_an_entry_stands_in_the_journal_from_before_until_it_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    journal = Journal.create("aa", {})
+    entry = Entry(kind="k", facts={})
+    seen: list[int] = []
+
+    @contextlib.asynccontextmanager
+    async def looking(*, fails: bool = False) -> AsyncIterator[None]:
+        seen.append(len(journal.pending))
+        yield
+        seen.append(len(journal.pending))
+        if fails:
+            raise OSError("no way back")
+
+    @contextlib.asynccontextmanager
+    async def refused() -> AsyncIterator[None]:
+        raise OSError("refused")
+        yield
+
+    async def scene() -> None:
+        async with Undo() as undo:
+            undo.journal = journal
+            await undo.enter("a", looking(), entry)
+            await undo.enter("b", looking(fails=True), entry)
+            await undo.enter("c", looking())
+            with pytest.raises(OSError, match="refused"):
+                await undo.enter("d", refused(), entry)
+
+    asyncio.run(scene())
+    assert seen == [1, 2, 2, 3, 3, 3]
+    assert sorted(journal.pending) == [1, 2], "b's undo failed, d may be half done"
+    journal.pending.clear()
+    journal.close()

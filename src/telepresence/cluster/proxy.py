@@ -41,7 +41,10 @@ class ProxyPod:
             self._manifest = standin_pod(plan, plan.workload, owner)
         self._api, self._plan = api, plan
         self._pods = f"/api/v1/namespaces/{plan.namespace}/pods"
-        self._path = f"{self._pods}/{plan.pod_name}"
+        self.path = f"{self._pods}/{plan.pod_name}"
+        # No grace: the agent has nothing to lose, and the name is free again at once.  A stand-in
+        # may have containers that have, and volumes that only one pod may use.
+        self.grace_s = 0 if plan.workload is None else STANDIN_GRACE_S
         self._ready: asyncio.Future[None] = loop.create_future()
         # Ends with the error that ended the pod.
         self.ended: asyncio.Future[None] = loop.create_future()
@@ -99,10 +102,7 @@ class ProxyPod:
             ) from exc
 
     async def _delete(self) -> None:
-        # No grace: the agent has nothing to lose, and the name is free again at once.  A stand-in
-        # may have containers that have, and volumes that only one pod may use.
-        grace_s = 0 if self._plan.workload is None else STANDIN_GRACE_S
-        await giveback.remove(self._api, self._path, self._plan.session.hex(), grace_s=grace_s)
+        await giveback.remove(self._api, self.path, self._plan.session.hex(), grace_s=self.grace_s)
 
     async def ready(self) -> Pod:
         """Wait until the agent runs.  ClusterError as soon as the cluster says why it will not."""
@@ -139,7 +139,7 @@ class ProxyPod:
         """The pod as it is now; an API server that restarts is waited for."""
         while True:
             try:
-                pod = await self._api.request("GET", self._path)
+                pod = await self._api.request("GET", self.path)
             except ApiError as exc:
                 if exc.status == 404:
                     raise ClusterError(f"pod {self._plan.pod_name} was deleted") from exc
@@ -193,7 +193,7 @@ class ProxyPod:
     async def _last_words(self, container: str) -> str:
         try:
             text = await self._api.text(
-                f"{self._path}/log", tailLines=str(LOG_LINES), container=container
+                f"{self.path}/log", tailLines=str(LOG_LINES), container=container
             )
         except ClusterError as exc:
             return f"its log cannot be read: {exc}"

@@ -1,0 +1,137 @@
+"""Undo what a journal says is still done: one way for each kind of entry.
+
+Called by: session (what its own undoing could not), guard.py, and `telepresence restore`.
+Owns: the table of kinds.
+Never: stops at an entry that fails; undoes one twice.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from telepresence import journal as journals
+from telepresence.descendants import end_all
+from telepresence.errors import TelepresenceError
+from telepresence.journal import Journal
+from telepresence.mountinfo import take_mounts
+
+if TYPE_CHECKING:
+    from telepresence.cluster.api import Api
+
+log = logging.getLogger(__name__)
+
+Facts = dict[str, Any]
+GRACE_S = 2.0
+
+
+async def _object(api: "Api", facts: Facts) -> None:
+    from telepresence.cluster import giveback
+
+    await giveback.remove(api, facts["path"], facts["session"], grace_s=facts.get("grace_s"))
+
+
+async def _replicas(api: "Api", facts: Facts) -> None:
+    from telepresence.cluster import giveback
+
+    await giveback.scale_back(api, facts["path"], facts["session"])
+
+
+async def _unmount(path: Path) -> None:
+    """What is mounted there and below.  OSError: it stays, so nothing below may be removed, as
+    that would be the pod's."""
+    from telepresence.volumes.sshfs import MOUNTINFO, unmount
+
+    def mounted() -> list[Path]:
+        mounts = take_mounts(MOUNTINFO.read_bytes()) if MOUNTINFO.exists() else ()
+        places = sorted(Path(os.fsdecode(mount.path)) for mount in mounts)
+        return [place for place in places if place.is_relative_to(path)]
+
+    while places := mounted():
+        await unmount(places[0])
+        if places[0] in mounted():
+            raise OSError(f"{places[0]} is still mounted")
+
+
+async def _mount(facts: Facts) -> None:
+    await _unmount(Path(facts["path"]))
+
+
+async def remove_directory(path: Path) -> None:
+    """A session's own, with whatever is in it.  OSError: it stays."""
+    await _unmount(path)
+    if path.name.startswith("telepresence-") and os.path.lexists(path):
+        await asyncio.to_thread(shutil.rmtree, path)
+
+
+async def _directory(facts: Facts) -> None:
+    await remove_directory(Path(facts["path"]))
+
+
+async def _processes(facts: Facts) -> None:
+    count = await asyncio.to_thread(end_all, facts["session"], GRACE_S)
+    log.info("ended %d processes", count)
+
+
+# A kind of the laptop needs no cluster: it is undone even when that cannot be reached.
+LAPTOP: dict[str, Callable[[Facts], Awaitable[None]]] = {
+    "directory": _directory,
+    "mount": _mount,
+    "processes": _processes,
+}
+CLUSTER: dict[str, Callable[["Api", Facts], Awaitable[None]]] = {
+    "object": _object,
+    "replicas": _replicas,
+}
+
+
+async def _connect(header: Facts) -> "Api":
+    from kubernetes.aio.config import kube_config
+
+    from telepresence.cluster import api
+
+    # The client read $KUBECONFIG when it was imported; the session's may have been another.
+    if header.get("kubeconfig"):
+        kube_config.KUBE_CONFIG_DEFAULT_LOCATION = header["kubeconfig"]
+    return await api.connect(header["context"], header["namespace"])
+
+
+async def undo_pending(journal: Journal, api: "Api | None" = None) -> list[str]:
+    """Undo, the last first, what is pending.  Returns what could not be, in words.
+
+    Without a connection one is made if an entry needs it."""
+    failed: list[str] = []
+    connection = api
+    try:
+        for number, entry in sorted(journal.pending.items(), reverse=True):
+            try:
+                if entry.kind in LAPTOP:
+                    await LAPTOP[entry.kind](entry.facts)
+                else:
+                    connection = connection or await _connect(journal.header)
+                    await CLUSTER[entry.kind](connection, entry.facts)
+            except (TelepresenceError, OSError, KeyError) as exc:
+                log.warning("cannot undo %s %s: %r", entry.kind, entry.facts, exc)
+                failed.append(f"{entry.facts.get('path', entry.kind)}: {exc}")
+            else:
+                log.info("undone from the journal: %s %s", entry.kind, entry.facts)
+                journal.undone(number)
+    finally:
+        if connection is not None and connection is not api:
+            await connection.close()
+    return failed
+
+
+def dead(context: str | None = None) -> Iterator[Journal]:
+    """Journals that nobody minds: their sessions and guards are gone.  The caller closes each."""
+    for path in journals.paths():
+        journal = Journal.take(path)
+        if journal is None:
+            continue
+        if context is None or journal.header.get("context") == context:
+            yield journal
+        else:
+            os.close(journal.fd)

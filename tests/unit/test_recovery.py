@@ -1,0 +1,68 @@
+"""What a journal says is undone without its session; the cluster's part is in tests/cluster."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from telepresence import recovery
+from telepresence.journal import Entry, Journal
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def left(*entries: Entry, context: str = "east") -> Path:
+    journal = Journal.create("aa", {"context": context, "namespace": "prod", "kubeconfig": "/no"})
+    for entry in entries:
+        journal.write(entry)
+    journal.close()
+    return journal.path
+
+
+def directory(path: Path) -> Entry:
+    path.mkdir()
+    (path / "secret").write_text("x")
+    return Entry(kind="directory", facts={"path": str(path)})
+
+
+def test_a_directory_is_removed_and_the_journal_with_it(place: Path) -> None:
+    path = left(directory(place / "telepresence-00"), directory(place / "telepresence-01"))
+    for journal in recovery.dead("east"):
+        assert asyncio.run(recovery.undo_pending(journal)) == []
+        journal.close()
+    assert not (place / "telepresence-00").exists()
+    assert not (place / "telepresence-01").exists()
+    assert not path.exists()
+
+
+def test_a_directory_that_is_not_ours_stays(place: Path) -> None:
+    left(directory(place / "precious"))
+    (journal,) = recovery.dead()
+    asyncio.run(recovery.undo_pending(journal))
+    journal.close()
+    assert (place / "precious" / "secret").exists()
+
+
+def test_what_cannot_be_undone_stays_and_keeps_no_other(place: Path) -> None:
+    """The cluster is not reached: there is no kubeconfig."""
+    claim = Entry(kind="replicas", facts={"path": "/web", "session": "aa"})
+    path = left(directory(place / "telepresence-00"), claim, Entry(kind="news", facts={}))
+    (journal,) = recovery.dead()
+    failed = asyncio.run(recovery.undo_pending(journal))
+    journal.close()
+    assert len(failed) == 2
+    assert any(text.startswith("/web: ") for text in failed)
+    assert not (place / "telepresence-00").exists()
+    assert path.exists()
+
+
+def test_other_contexts_are_left_to_their_own_runs(place: Path) -> None:
+    left(directory(place / "telepresence-00"), context="west")
+    assert list(recovery.dead("east")) == []
+    (journal,) = recovery.dead("west")
+    journal.pending.clear()
+    journal.close()
