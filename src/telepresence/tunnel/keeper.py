@@ -16,9 +16,10 @@ from types import TracebackType
 
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
-from telepresence.fastpath import CarrierLost, Engine, Tunnel, TunnelBroken
+from telepresence.fastpath import CarrierLost, DialRefused, Engine, Listening, Tunnel, TunnelBroken
 from telepresence.mountinfo import take_mounts
 from telepresence.tunnel.carrier import Carrier
+from telepresence.tunnel.exposed import ExposedPorts
 from telepresence.tunnel.service import open_service, read_service
 from telepresence.tunnel.ways import Ways
 from telepresence.values import ApiAccess, Endpoints, Plan, Pod
@@ -56,6 +57,7 @@ class Keeper:
         self._lost = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
         self.tunnel = Tunnel(engine, role="laptop")
+        self.exposed = ExposedPorts(self.tunnel)
         # Ends with the error that ended the tunnel.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -103,6 +105,8 @@ class Keeper:
                 self._lost.set()
             elif isinstance(event, TunnelBroken):
                 self._fail(TunnelError(f"the tunnel broke: {_why(event.error)}"))
+            elif isinstance(event, Listening | DialRefused):
+                self.exposed.on_event(event)
 
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
