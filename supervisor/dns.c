@@ -10,6 +10,8 @@ enum {
 	AVAILABLE = 0x80, /* of the fourth: RA */
 	RCODE = 0x0f,
 	IN = 1,
+	RECORD_HEAD = 12,
+	PLAIN_MAX = 512, /* what every client takes by UDP */
 	TTL_S = 5, /* the pod's resolver does not tell */
 };
 
@@ -89,7 +91,7 @@ uint8_t dns_rcode(const uint8_t *message)
 }
 
 size_t dns_make_answer(const uint8_t *query, const struct dns_question *question,
-		       const uint8_t *address, uint8_t *out)
+		       const uint8_t addresses[][16], size_t n, uint8_t *out)
 {
 	const uint16_t size = question->type == DNS_AAAA ? 16 : 4;
 	uint8_t *at = out + question->end;
@@ -98,15 +100,16 @@ size_t dns_make_answer(const uint8_t *query, const struct dns_question *question
 	out[2] = (uint8_t)(ANSWER | (query[2] & WANTED));
 	out[3] = AVAILABLE;
 	memset(out + 6, 0, 6); /* answers, authorities, additional */
-	if (address == NULL)
-		return question->end;
-	out[7] = 1;
-	at = put16(at, 0xc000 | HEAD); /* the question's name */
-	at = put16(at, question->type);
-	at = put16(at, IN);
-	at = put16(at, 0);
-	at = put16(at, TTL_S);
-	at = put16(at, size);
-	memcpy(at, address, size);
-	return (size_t)(at + size - out);
+	for (size_t i = 0; i < n && (size_t)(at - out) + RECORD_HEAD + size <= PLAIN_MAX; i++) {
+		out[7]++;
+		at = put16(at, 0xc000 | HEAD); /* the question's name */
+		at = put16(at, question->type);
+		at = put16(at, IN);
+		at = put16(at, 0);
+		at = put16(at, TTL_S);
+		at = put16(at, size);
+		memcpy(at, addresses[i], size);
+		at += size;
+	}
+	return (size_t)(at - out);
 }

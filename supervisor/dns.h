@@ -17,7 +17,8 @@ enum {
 	DNS_NXDOMAIN = 3,
 	DNS_NAME_MAX = 255,
 	DNS_QUESTION_MAX = 4096, /* of a message; far more than one question needs */
-	DNS_ANSWER_MAX = DNS_QUESTION_MAX + 28,
+	DNS_ADDRESSES_MAX = 16,
+	DNS_ANSWER_MAX = DNS_QUESTION_MAX + DNS_ADDRESSES_MAX * 28,
 };
 
 struct dns_question {
@@ -33,9 +34,9 @@ bool dns_is_answer(const uint8_t *message, size_t len);
 uint16_t dns_id(const uint8_t *message);
 void dns_set_id(uint8_t *message, uint16_t id);
 uint8_t dns_rcode(const uint8_t *message);
-/* The answer to a query: one address of the type that it asks for, or none of that type (`address`
- * NULL).  Returns its length; out has DNS_ANSWER_MAX bytes. */
+/* The answer to a query: `n` addresses of the type that it asks for, at most DNS_ADDRESSES_MAX and each
+ * 16 bytes of which IPv4 has the first four.  Returns its length; out has DNS_ANSWER_MAX bytes. */
 size_t dns_make_answer(const uint8_t *query, const struct dns_question *question,
-		       const uint8_t *address, uint8_t *out);
+		       const uint8_t addresses[][16], size_t n, uint8_t *out);
 
 #endif

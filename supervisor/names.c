@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "association.h"
 #include "dns.h"
 #include "home.h"
 
+enum { MORE_ROOM = DNS_ADDRESSES_MAX * (4 + 16 + 2) }; /* replies with addresses of IPv6 */
 enum { GIVE_UP_MS = 15000 }; /* resolv.conf(5): 3 attempts of 5 s; the program asks anew before */
 
 struct question {
@@ -19,6 +21,9 @@ struct question {
 	struct timer timer;
 	struct watch lookup; /* fd -1: the name server is asked */
 	struct talk talk;
+	bool found; /* the first answer is there; the others follow, until the end of the stream */
+	size_t more_len;
+	uint8_t more[MORE_ROOM];
 	struct dns_question asked;
 	uint16_t id;	 /* ours, under way */
 	uint8_t *answer; /* the name server's "no such name" meanwhile */
@@ -63,16 +68,47 @@ static void on_given_up(struct timer *timer)
 	drop(list_entry(timer, struct question, timer));
 }
 
+static void add(const struct question *question, const struct socks5_addr *found,
+		uint8_t addresses[][16], size_t *n)
+{
+	const uint8_t atyp = question->asked.type == DNS_A ? SOCKS5_IPV4 : SOCKS5_IPV6;
+
+	/* An address of the other family says that the name exists. */
+	if (found->atyp == atyp && *n < DNS_ADDRESSES_MAX)
+		memcpy(addresses[(*n)++], found->host, found->host_len);
+}
+
 /* What the pod's resolver says, in the name server's place. */
 static void on_found(struct question *question)
 {
-	const struct socks5_addr *found = &question->talk.answer.addr;
-	const uint8_t atyp = question->asked.type == DNS_A ? SOCKS5_IPV4 : SOCKS5_IPV6;
-	uint8_t message[DNS_ANSWER_MAX];
-	size_t len = dns_make_answer(question->query, &question->asked,
-				     found->atyp == atyp ? found->host : NULL, message);
+	uint8_t message[DNS_ANSWER_MAX], addresses[DNS_ADDRESSES_MAX][16];
+	size_t n = 0, at = 0;
 
-	tell(question, message, len);
+	add(question, &question->talk.answer.addr, addresses, &n);
+	while (at < question->more_len) {
+		struct socks5_answer answer;
+		ssize_t len = socks5_take_answer(question->more + at, question->more_len - at, &answer);
+
+		if (len <= 0)
+			break;
+		add(question, &answer.addr, addresses, &n);
+		at += (size_t)len;
+	}
+	tell(question, message,
+	     dns_make_answer(question->query, &question->asked, (const uint8_t(*)[16])addresses, n,
+			     message));
+}
+
+/* The other addresses: all there are when the stream ends. */
+static void take_more(struct question *question)
+{
+	ssize_t n = recv(question->lookup.fd, question->more + question->more_len,
+			 sizeof question->more - question->more_len, MSG_DONTWAIT);
+
+	if (n > 0)
+		question->more_len += (size_t)n;
+	else if (n == 0 || errno != EAGAIN)
+		on_found(question);
 }
 
 static void on_lookup(struct watch *watch, uint32_t ready)
@@ -82,13 +118,18 @@ static void on_lookup(struct watch *watch, uint32_t ready)
 	uint32_t events = EPOLLOUT | EPOLLRDHUP;
 	int rc = 0;
 
+	if (question->found) {
+		take_more(question);
+		return;
+	}
 	if ((ready & EPOLLOUT) != 0 && question->talk.sent == 0)
 		rc = -talk_reach(sup->settings, watch->fd, sup->settings->server.any.sa_family);
 	if (rc == 0 || rc == -EISCONN)
 		rc = talk_go_on(&question->talk, watch->fd, &events);
+	question->found = rc == 1;
 	if (rc == 1)
-		on_found(question);
-	else if (rc == 0 || rc == -EINPROGRESS)
+		events = EPOLLIN | EPOLLRDHUP;
+	if (rc == 1 || rc == 0 || rc == -EINPROGRESS)
 		(void)loop_change(&sup->loop, watch, events);
 	else
 		tell(question, question->answer, question->answer_len);
@@ -101,6 +142,7 @@ static bool look_up(struct question *question, const uint8_t *message, size_t le
 	struct socks5_addr name = {.atyp = SOCKS5_DOMAIN, .host_len = question->asked.name_len};
 	uint32_t events;
 
+	name.port = question->asked.type == DNS_A ? SOCKS5_WANT_IPV4 : SOCKS5_WANT_IPV6;
 	if ((question->asked.type != DNS_A && question->asked.type != DNS_AAAA) ||
 	    name.host_len == 0 || (question->answer = malloc(len)) == NULL)
 		return false;

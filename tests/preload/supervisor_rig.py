@@ -55,18 +55,22 @@ def build_supervisor(name: str, *flags: str) -> Path:
 
 
 def build_closed_programs() -> Path:
-    """Static and Go programs; a folder with fetch-go, fetch-musl, fetch-glibc, talk and post."""
+    """Static and Go programs; a folder with talk and post, and fetch and closed with -go, -musl and
+    -glibc behind their names."""
     BUILT.mkdir(parents=True, exist_ok=True)
     quiet = ["-w", "-O1", "-D_GNU_SOURCE", "-static"]
-    sources = {"fetch-musl": ("musl-gcc", "fetch.c"), "fetch-glibc": ("gcc", "fetch.c"),
-               "talk": ("gcc", "talk.c"), "post": ("gcc", "post.c")}  # fmt: skip
-    for name, (compiler, source) in sources.items():
-        words = [compiler, *quiet, "-o", BUILT / name, PROGRAMS / source]
+    built = {"fetch-musl": ("musl-gcc", "fetch.c"), "fetch-glibc": ("gcc", "fetch.c"),
+             "closed-musl": ("musl-gcc", "closed.c"), "closed-glibc": ("gcc", "closed.c"),
+             "talk": ("gcc", "talk.c"), "post": ("gcc", "post.c")}  # fmt: skip
+    for name, (compiler, source) in built.items():
+        libraries = ["-lresolv"] if compiler == "gcc" else []
+        words = [compiler, *quiet, "-o", BUILT / name, PROGRAMS / source, *libraries]
         # glibc's linker warns that static programs load its resolver at run time; they may.
         subprocess.run(words, check=True, stderr=subprocess.DEVNULL)
     go = {**os.environ, "CGO_ENABLED": "0", "GOCACHE": str(BUILT / "go-cache")}
-    words = ["go", "build", "-o", BUILT / "fetch-go", PROGRAMS / "fetch.go"]
-    subprocess.run(words, check=True, env=go)
+    for name in ("fetch", "closed"):
+        words = ["go", "build", "-o", BUILT / f"{name}-go", PROGRAMS / f"{name}.go"]
+        subprocess.run(words, check=True, env=go)
     return BUILT
 
 

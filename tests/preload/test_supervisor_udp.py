@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 from fake_names import NamesPod
 from fake_pod import RESOLVE
 from services import Service, http
-from shim_rig import WEB
+from shim_rig import RUN_S, WEB
 from supervisor_rig import Supervisor, run_closed
 from telepresence.fastpath import Engine, SocksServer
 
 UDP_S = 10.0
-NAMES = {"web": WEB[0], "v6only": "2001:db8::9"}
+WANT_IPV4 = 4  # socks5.h: in the place of a port
+SIX, OTHER = "2001:db8::9", "198.18.0.9"
+NAMES: dict[str, str | list[str] | int] = {"web": WEB[0], "many": [WEB[0], SIX, OTHER]}
 RECORDS = {"web.prod.svc.cluster.local": [WEB[0]], "both.svc": ["2001:db8::9", WEB[0]]}
 
 
@@ -113,7 +116,16 @@ def test_a_name_of_the_pods_search_list_is_found(
     words = [url("web")] if program == "fetch-go" else ["web", "80"]
     done = supervisor.run([str(closed / program), *words], names_pod.settings())
     assert done.out.endswith("pods\n"), done
-    assert (RESOLVE, "web", 0) in names_pod.seen
+    assert (RESOLVE, "web", WANT_IPV4) in names_pod.seen
+
+
+def test_all_addresses_of_a_name_are_found(supervisor: Supervisor, names_pod: NamesPod) -> None:
+    done = supervisor.run(["/bin/busybox", "nslookup", "many"], names_pod.settings())
+    assert [done.out.count(f"Address: {address}\n") for address in (WEB[0], SIX, OTHER)] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_a_name_that_nobody_knows_is_not_found(
@@ -129,3 +141,28 @@ def test_many_questions_at_once(supervisor: Supervisor, closed: Path, names_pod:
     words = [url("web.prod.svc.cluster.local")] * 100
     done = supervisor.run([str(closed / "fetch-go"), *words], names_pod.settings())
     assert done.out == "pods\n" * 100
+
+
+NAMESPACES = ["unshare", "--map-root-user", "--mount"]
+WITHIN = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+
+
+@pytest.mark.parametrize(
+    "text", ["nameserver 127.0.0.53\noptions edns0\nsearch corp.example\n", "nameserver ::1\n", ""]
+)
+def test_a_name_server_on_this_machine_is_not_asked(
+    closed: Path, plain_supervisor: Path, names_pod: NamesPod, tmp_path: Path, text: str
+) -> None:
+    """As systemd-resolved has it; without a line, resolv.conf(5) means this machine, too."""
+    if subprocess.run([*NAMESPACES, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine gives no user namespace to this user")
+    (tmp_path / "resolv.conf").write_text(text)
+    (tmp_path / "conf").write_text(names_pod.settings())
+    fetch = str(closed / "fetch-go")
+    words = [str(plain_supervisor), str(tmp_path / "conf"), "2", fetch, fetch, url("web")]
+    done = subprocess.run(
+        [*NAMESPACES, "sh", "-c", WITHIN, "sh", str(tmp_path / "resolv.conf"), *words],
+        capture_output=True, text=True, timeout=RUN_S, check=False,
+    )  # fmt: skip
+    assert done.stdout == "pods\n", done.stderr
+    assert (RESOLVE, "web", WANT_IPV4) in names_pod.seen

@@ -11,7 +11,7 @@ static const uint8_t whole[] = {0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1, 5,   '
 
 static int judge(const uint8_t *message, size_t len)
 {
-	static const uint8_t address[16] = {10, 1, 2, 3};
+	static const uint8_t addresses[DNS_ADDRESSES_MAX][16] = {{10, 1, 2, 3}};
 	struct dns_question question;
 	uint8_t answer[DNS_ANSWER_MAX];
 	size_t end;
@@ -20,7 +20,7 @@ static int judge(const uint8_t *message, size_t len)
 		return 0;
 	if (question.end > len || strlen(question.name) != question.name_len)
 		return -1;
-	end = dns_make_answer(message, &question, address, answer);
+	end = dns_make_answer(message, &question, addresses, len % (DNS_ADDRESSES_MAX + 1), answer);
 	return end > sizeof answer || !dns_is_answer(answer, end) ? -1 : 1;
 }
 
