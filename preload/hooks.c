@@ -257,6 +257,9 @@ int tp_copied(int fd, int to)
 
 	if (to == -1 || to == fd)
 		return to;
+	/* A child of vfork(2): it cannot write down what `to` is, and its exec is near. */
+	if (!flows_ours())
+		label(fd);
 	forget(to);
 	if (flow_state(fd) != FLOW_NONE && flow_read(fd, &flow) &&
 	    (flow.state == FLOW_UP || flow.state == FLOW_RELAYED))

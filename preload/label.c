@@ -23,25 +23,29 @@ static bool is_filtered(int fd)
 	return real(getsockopt)(fd, SOL_SOCKET, SO_GET_FILTER, program, &len) == -1 || len != 0;
 }
 
-static void label(int fd)
+void label(int fd)
 {
 	struct sock_filter program[LENGTH];
 	struct sock_fprog filter = {LENGTH, program};
 	uint32_t words[WORDS];
 	struct flow flow;
+	int before = errno;
 
-	if (!flow_read(fd, &flow) || flow.state != FLOW_UP || flow.labelled || is_filtered(fd))
+	if (!flow_read(fd, &flow) || flow.state != FLOW_UP || flow.labelled || is_filtered(fd)) {
+		errno = before;
 		return;
+	}
 	memcpy(words, &flow.target, sizeof words);
 	program[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, MAGIC);
 	for (int i = 0; i < WORDS; i++)
 		program[1 + i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, words[i]);
 	program[LENGTH - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == -1 ||
-	    !flow_claim(fd, &flow))
-		return;
-	flow.labelled = true;
-	flow_release(fd, &flow);
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
+	    flow_claim(fd, &flow)) {
+		flow.labelled = true;
+		flow_release(fd, &flow);
+	}
+	errno = before;
 }
 
 bool label_read(int fd, struct flow *flow)
@@ -65,7 +69,7 @@ bool label_read(int fd, struct flow *flow)
 }
 #else
 /* Another system has no such place: the peer of a socket from elsewhere is the server. */
-static void label(int fd)
+void label(int fd)
 {
 	(void)fd;
 }

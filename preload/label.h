@@ -15,6 +15,8 @@
 
 #include "flows.h"
 
+/* What is not joined to a target gets none. */
+void label(int fd);
 /* Descriptors of a message (SCM_RIGHTS). */
 void label_passed(const struct msghdr *message);
 /* All that this process has joined: an exec is near, and which it leaves open is not known. */

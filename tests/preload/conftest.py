@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import programs_table
 from fake_pod import NAMESERVER, FakePod
 from services import (
     DatagramService,
@@ -17,10 +18,12 @@ from services import (
     dns,
     echo,
     http,
+    postgres,
     redis,
     speak_first,
 )
 from shim_rig import (
+    DATABASE,
     ECHO,
     ECHO6,
     FORBIDDEN,
@@ -37,6 +40,34 @@ from shim_rig import (
 )
 from supervisor_rig import Supervisor, build_closed_programs, build_supervisor
 
+SEEN: dict[programs_table.Cell, bool] = {}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cells(program, engine, *columns): see programs_table.py")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when != "call" or report.skipped:
+        return
+    for _, cell in filter(lambda named: named[0] == "cell", report.user_properties):
+        assert isinstance(cell, tuple)
+        SEEN[cell] = SEEN.get(cell, True) and report.passed
+
+
+def pytest_sessionfinish() -> None:
+    if SEEN:
+        programs_table.update(SEEN)
+
+
+@pytest.fixture(autouse=True)
+def _cells(request: pytest.FixtureRequest) -> None:
+    for mark in request.node.iter_markers("cells"):
+        program, engine, *columns = mark.args
+        for column in columns:
+            assert column in programs_table.COLUMNS
+            request.node.user_properties.append(("cell", (program, engine, column)))
+
 
 @pytest.fixture(scope="session")
 def plain_build() -> Path:
@@ -46,6 +77,13 @@ def plain_build() -> Path:
 @pytest.fixture(scope="session")
 def sanitized_build() -> Path:
     return build("sanitized", "-DSANITIZE=ON")
+
+
+@pytest.fixture(scope="session")
+def undefined_build() -> Path:
+    """UBSan alone, for programs that do not start under ASan."""
+    flags = "-fsanitize=undefined -fno-sanitize-recover=all"
+    return build("undefined", f"-DCMAKE_C_FLAGS={flags}", "-DCMAKE_BUILD_TYPE=Debug")
 
 
 @pytest.fixture
@@ -87,6 +125,7 @@ def make_pod() -> Iterator[MakePod]:
                 FREE: echo_at,
                 SMTP: serve(speak_first),
                 REDIS: serve(redis),
+                DATABASE: serve(postgres),
                 REFUSED: 5,
                 UNREACHABLE: 3,
                 FORBIDDEN: 2,
@@ -98,6 +137,7 @@ def make_pod() -> Iterator[MakePod]:
                 "echo6": ECHO6[0],
                 "many": [WEB[0], ECHO6[0], ECHO[0]],
                 "redis": REDIS[0],
+                "db": DATABASE[0],
                 "broken": 1,
                 "web.default.svc.cluster.local": WEB[0],
             }

@@ -67,12 +67,40 @@ def http(sock: socket.socket) -> None:
         if not more:
             return
         head += more
-    sock.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\npods\n")
+    # What git asks for first; the answer is that of a server without any git in it.
+    body = b"%040d\trefs/heads/pods\n" % 7 if b"/info/refs" in head else b"pods\n"
+    sock.sendall(
+        b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
+    )
 
 
 def redis(sock: socket.socket) -> None:
     while sock.recv(4096):
         sock.sendall(b"+PONG\r\n")
+
+
+def postgres(sock: socket.socket) -> None:
+    """Enough of PostgreSQL's protocol 3 for one simple query, which has one row of one column."""
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + (len(body) + 4).to_bytes(4) + body
+
+    ready = message(b"Z", b"I")
+    column = b"it\0" + bytes(4 + 2) + (25).to_bytes(4) + (-1).to_bytes(2, signed=True) + bytes(6)
+    row = (1).to_bytes(2) + (4).to_bytes(4) + b"pods"
+    reader = sock.makefile("rb")
+    with reader:
+        while True:  # an SSLRequest is declined; the start-up message follows
+            body = reader.read(int.from_bytes(reader.read(4)) - 4)
+            if int.from_bytes(body[:4]) != 80877103:
+                break
+            sock.sendall(b"N")
+        sock.sendall(message(b"R", bytes(4)) + ready)
+        while reader.read(1) == b"Q":
+            reader.read(int.from_bytes(reader.read(4)) - 4)
+            sock.sendall(message(b"T", (1).to_bytes(2) + column) + message(b"D", row))
+            sock.sendall(message(b"C", b"SELECT 1\0") + ready)
 
 
 class DatagramService:

@@ -19,6 +19,7 @@ RUN_S = 30.0
 
 # RFC 2544 and RFC 3849 networks: nowhere on this machine, so only the shim can reach them.
 WEB, ECHO, SMTP, REDIS, HELD, FREE = ((f"198.18.0.{n}", 80) for n in range(1, 7))
+DATABASE = ("198.18.0.7", 5432)
 ECHO6 = ("2001:db8::7", 80)
 REFUSED, UNREACHABLE, FORBIDDEN = ((f"198.18.1.{n}", 80) for n in range(1, 4))
 
