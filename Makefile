@@ -52,6 +52,7 @@ python-check: setup
 	ruff check .
 	ruff format --check .
 	mypy
+	mypy --platform darwin
 	lint-imports --no-logo
 	pytest -q -rP tests/house
 	pytest -q tests/unit tests/property

@@ -24,6 +24,8 @@ struct flow {
 	union address source;
 };
 
+#if PLATFORM_LINUX
+
 static void flow_close(struct udp_half *half)
 {
 	struct flow *flow = list_entry(half, struct flow, half);
@@ -39,8 +41,6 @@ static void flow_expired(struct timer *timer)
 {
 	udp_close(&list_entry(timer, struct flow, timer)->half);
 }
-
-#if PLATFORM_LINUX
 
 /* A socket that sends as `source`, which is an address of somebody else; or -errno. */
 static int foreign_socket(const union address *source)

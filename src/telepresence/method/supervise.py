@@ -37,7 +37,9 @@ class _Lines:
 @contextlib.contextmanager
 def supervised(launch: Launch, supervisor: Path, settings: Path) -> Iterator[Launch]:
     """The same launch behind the supervisor, which ends as the command does."""
-    source, sink = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    source, sink = os.pipe()
+    os.set_blocking(source, False)
+    os.set_blocking(sink, False)
     lines = _Lines(source)
     loop = asyncio.get_running_loop()
     loop.add_reader(source, lines.read)

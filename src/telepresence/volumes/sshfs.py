@@ -11,8 +11,10 @@ import logging
 import os
 import select
 import socket
+import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from pathlib import Path
+from typing import Protocol
 
 from telepresence.errors import MethodError
 from telepresence.mountinfo import take_mounts
@@ -40,6 +42,23 @@ def is_mounted(path: Path) -> bool:
     return os.fsencode(path) in {mount.path for mount in mounts}
 
 
+class _Watch(Protocol):
+    """What is used of select.epoll, which only Linux has."""
+
+    def fileno(self) -> int: ...
+    def poll(self, timeout: float) -> object: ...
+    def close(self) -> None: ...
+
+
+def _priority_of(fd: int) -> _Watch:
+    """Readable while fd has a priority event."""
+    if sys.platform != "linux":  # refused long before: cluster/observe.py
+        raise MethodError("mounts are looked up in /proc, which only Linux has")
+    watch = select.epoll()
+    watch.register(fd, select.EPOLLPRI)
+    return watch
+
+
 class Mounted:
     """async with Mounted(path): the body runs at once and each time that mounts have changed."""
 
@@ -50,8 +69,7 @@ class Mounted:
         """proc(5), /proc/pid/mounts: a change is a priority event; the file itself is always
         readable, so the loop watches an epoll that waits for that alone."""
         self._file = MOUNTINFO.open("rb")
-        self._epoll = select.epoll()
-        self._epoll.register(self._file.fileno(), select.EPOLLPRI)
+        self._epoll = _priority_of(self._file.fileno())
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._on_change)
         return self
 
