@@ -24,7 +24,7 @@ struct flow {
 	union address source;
 };
 
-#if PLATFORM_LINUX
+#ifdef __linux__
 
 static void flow_close(struct udp_half *half)
 {
