@@ -63,14 +63,12 @@ def test_without_the_supervisor_it_is_refused_beforehand(
     assert "created pod" not in telepresence.log.read_text()
 
 
-@pytest.mark.parametrize("inject", ["auto", "seccomp"])
+@pytest.mark.parametrize("inject", ["auto", "preload", "seccomp"])
 def test_questions_to_a_name_server_are_answered_in_the_pod(
     telepresence: Telepresence, inject: str
 ) -> None:
     name = "helloworld.default.svc.cluster.local"
-    script = f"dig +short {name}; host -t A {name}; nslookup {name}"
-    if inject == "seccomp":
-        script += f"; dig +tcp +short {name}"
+    script = f"dig +short {name}; host -t A {name}; nslookup {name}; dig +tcp +short {name}"
     script += "; echo $HELLOWORLD_SERVICE_HOST"
     done = telepresence(*INJECT, f"--inject={inject}", "--run", "sh", "-c", script)
     address = done.out.splitlines()[-1]

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fake_names import NamesPod
-from fake_pod import RESOLVE
+from fake_pod import RESOLVE, FakePod
 from services import Service, http
-from shim_rig import RUN_S, WEB
+from shim_rig import ECHO, ECHO6, RUN_S, WEB
 from supervisor_rig import Supervisor, run_closed
 from telepresence.fastpath import Engine, SocksServer
 
@@ -76,6 +76,12 @@ def test_datagrams_are_the_same_as_without(
     without, within = run_closed(argv), supervisor.run(argv, settings)
     assert f"{echo_at[0]} {echo_at[1]}" in without
     assert within.out == without
+
+
+@pytest.mark.parametrize("how", ["connected", "sendto", "messages", "several"])
+def test_datagrams_of_ipv6(supervisor: Supervisor, closed: Path, pod: FakePod, how: str) -> None:
+    done = supervisor.run([str(closed / "post"), how, ECHO6[0], str(ECHO6[1])], pod.settings())
+    assert f"from {ECHO6[0]} {ECHO6[1]} length 28\n" in done.out
 
 
 def test_datagrams_to_loopback_do_not_leave(
@@ -166,3 +172,24 @@ def test_a_name_server_on_this_machine_is_not_asked(
     )  # fmt: skip
     assert done.stdout == "pods\n", done.stderr
     assert (RESOLVE, "web", WANT_IPV4) in names_pod.seen
+
+
+def test_sockets_that_are_closed_leave_nothing_in_the_supervisor(
+    supervisor: Supervisor, pod: FakePod
+) -> None:
+    """What closed UDP sockets leave is found in the kernel's table: some may stay for a while."""
+    program = f"""
+import os, socket
+def held(): return len(os.listdir(f"/proc/{{os.getppid()}}/fd"))
+before = held()
+for _ in range(200):
+    with socket.create_connection(("{WEB[0]}", 80)): pass
+print("TCP", held() - before)
+for _ in range(1000):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock: sock.connect(("{ECHO[0]}", 80))
+print("UDP", held() - before)
+"""
+    done = supervisor.run(["/usr/bin/python3", "-c", program], pod.settings())
+    tcp, udp = (int(line.split()[1]) for line in done.out.splitlines())
+    assert tcp == 0
+    assert udp <= 300

@@ -82,7 +82,6 @@ async def prepare(
         launch = put_substitutes(
             Launch(program=plan.program, argv=plan.argv, environ=environ),
             directory / "bin",
-            datagrams=plan.supervisor is not None,
         )
         if (mirror := system_mirror()) is not None:
             launch = await asyncio.to_thread(unprotected, launch, mirror)
