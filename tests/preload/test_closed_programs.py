@@ -55,7 +55,8 @@ for LIBC, NAME in ((MUSL, "musl"), (GLIBC, "glibc")):
 
 def cases() -> list[object]:
     return [
-        pytest.param(one, id=f"{one.program}-{'-'.join(one.columns)}")
+        pytest.param(one, id=f"{one.program}-{'-'.join(one.columns)}",
+                     marks=pytest.mark.cells(one.program, "supervisor", *one.columns))
         for one in USES
     ]  # fmt: skip
 
@@ -70,6 +71,7 @@ def test_a_closed_program_is_in_the_pods_network(
     assert pod.seen
 
 
+@pytest.mark.cells(SU, "supervisor", "connect", "DNS", "fork")
 def test_what_su_starts_is_in_the_pods_network(
     supervisor: Supervisor, pod: FakePod, tmp_path: Path
 ) -> None:
