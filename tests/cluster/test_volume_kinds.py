@@ -1,0 +1,278 @@
+"""Every kind of volume, as a swapped workload's command on the laptop sees it."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rig import Telepresence, kubectl, objects
+from workloads import apply, until, until_ready, workload
+
+INJECT = ("-m", "inject-tcp")
+Json = dict[str, Any]
+PLACES = {
+    "config": "/etc/config", "secret": "/etc/secret", "projected": "/etc/projected",
+    "downward": "/etc/podinfo", "empty": "/scratch", "host": "/host", "claim": "/claim",
+}  # fmt: skip
+READ_ONLY = {"config", "secret", "projected", "downward"}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A directory of the node, which is this machine: what is in it is the test's to say."""
+    if [node["metadata"]["name"] for node in objects("nodes")] != ["sandbox"]:
+        pytest.skip("the directory of a hostPath volume can be filled on the sandbox's node alone")
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "host"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "claim").mkdir()
+    (folder / "claim").chmod(0o777)
+    return folder
+
+
+def volume_objects(namespace: str, host: Path) -> list[Json]:
+    size = {"storage": "1Mi"}
+    chosen = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "volumeName": namespace}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "config"},
+         "data": {"plain": "from the map", "a.b-c_d": "odd", "lines": "one\ntwo\n"},
+         "binaryData": {"bytes": base64.b64encode(b"\xff\0\n").decode()}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "secret"},
+         "stringData": {"password": "hunter2"}},
+        {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace},
+         "spec": {"capacity": size, "accessModes": ["ReadWriteOnce"],
+                  "hostPath": {"path": str(host / "claim")}}},
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "claim"},
+         "spec": {"resources": {"requests": size}, **chosen}},
+    ]  # fmt: skip
+
+
+def deployment(host: Path, user: int | None = None) -> Json:
+    made = workload("web", replicas=1)
+    template = made["spec"]["template"]
+    template["metadata"]["annotations"] = {"note": "of the pod"}
+    spec = template["spec"]
+    label = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+    spec["volumes"] = [
+        {"name": "config", "configMap": {"name": "config"}},
+        {"name": "secret", "secret": {"secretName": "secret", "defaultMode": 0o444}},
+        {"name": "projected", "projected": {"sources": [
+            {"configMap": {"name": "config", "items": [{"key": "plain", "path": "deep/er/plain"}]}},
+            {"secret": {"name": "secret"}}, {"downwardAPI": {"items": [label]}}]}},
+        {"name": "downward", "downwardAPI": {"items": [label]}},
+        {"name": "empty", "emptyDir": {}},
+        {"name": "host", "hostPath": {"path": str(host)}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "claim"}},
+    ]  # fmt: skip
+    mounts: list[Json] = [{"name": name, "mountPath": place} for name, place in PLACES.items()]
+    mounts.append({"name": "config", "mountPath": "/app/one.conf", "subPath": "plain"})
+    mounts.append({"name": "host", "mountPath": "/frozen", "readOnly": True})
+    (main,) = spec["containers"]
+    if user is not None:
+        main["securityContext"] = {"runAsUser": user, "runAsNonRoot": True}
+    other = {**main, "name": "other", "command": ["python3", "-m", "http.server", "8081"]}
+    main["volumeMounts"] = mounts
+    other["volumeMounts"] = [{"name": "empty", "mountPath": "/of-the-other"}]
+    spec["containers"] = [main, other]
+    return made
+
+
+@pytest.fixture
+def web(namespace: str, host: Path) -> Any:
+    apply(namespace, *volume_objects(namespace, host), deployment(host))
+    until_ready(namespace, "deployment/web")
+    yield namespace
+    kubectl("delete", "persistentvolume", namespace, "--wait=false")
+
+
+class Session:
+    """Python on the laptop, in a session that swaps `web`; asked line by line."""
+
+    def __init__(self, telepresence: Telepresence, namespace: str, *words: str) -> None:
+        program = (
+            "import os, sys, json, errno, fcntl, traceback\n"
+            "root = os.environ['TELEPRESENCE_ROOT']\n"
+            "for line in sys.stdin:\n"
+            "    try:\n"
+            "        said = eval(json.loads(line))\n"
+            "    except OSError as exc:\n"
+            "        said = errno.errorcode[exc.errno]\n"
+            "    print(json.dumps(said), flush=True)\n"
+        )
+        where = (*INJECT, "--namespace", namespace, "-s", "web", *words)
+        self._running = telepresence.running(*where, "--run", "/usr/bin/python3", "-c", program)
+
+    def __enter__(self) -> "Session":
+        self._process = self._running.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.stdin = None
+        self._process.wait(30)
+        self._running.__exit__(*error)
+
+    def __call__(self, expression: str) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(expression) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, self._process.communicate()[1]
+        return json.loads(line)
+
+    def read(self, path: str) -> Any:
+        return self(f"open(root + {path!r}, 'rb').read().decode('latin-1')")
+
+    def write(self, path: str, text: str) -> Any:
+        return self(f"open(root + {path!r}, 'w').write({text!r})")
+
+
+def test_all_kinds_are_there_with_their_content_and_rights(
+    telepresence: Telepresence, web: str
+) -> None:
+    with Session(telepresence, web) as session:
+        account = "/var/run/secrets/kubernetes.io/serviceaccount"
+        assert session("sorted(os.environ['TELEPRESENCE_MOUNTS'].split(':'))") == sorted(
+            [*PLACES.values(), "/app/one.conf", "/frozen", account]
+        )
+        assert session.read("/etc/config/plain") == "from the map"
+        assert session.read("/etc/config/a.b-c_d") == "odd"
+        assert session.read("/etc/config/lines") == "one\ntwo\n"
+        assert session.read("/etc/config/bytes") == "\xff\0\n"
+        assert session.read("/etc/secret/password") == "hunter2"
+        assert session.read("/etc/projected/deep/er/plain") == "from the map"
+        assert session.read("/etc/projected/password") == "hunter2"
+        assert 'app="web"' in session.read("/etc/podinfo/labels")
+        assert session.read("/app/one.conf") == "from the map"
+        assert session.read(f"{account}/namespace") == web
+        for name, place in PLACES.items():
+            assert session.write(f"{place}/new", "x") == ("EROFS" if name in READ_ONLY else 1), name
+        assert session.write("/frozen/new", "x") == "EROFS"
+        assert session.write("/app/one.conf", "x") in ("EROFS", "EPERM", "EACCES")
+        assert session("os.path.exists(root + '/of-the-other')") is False
+    with Session(telepresence, web, "--mount", "true") as session:
+        assert session.read("/claim/new") == "x"
+
+
+def test_odd_names_links_and_files_of_the_host(
+    telepresence: Telepresence, web: str, host: Path
+) -> None:
+    for name in ("two words", "two\nlines", "ünï\u2192", "-rf", "'\"$x`", "*"):
+        (host / name).write_text(name)
+    (host / b"\xff\xfe".decode(errors="surrogateescape")).write_text("bytes")
+    (host / "outside").symlink_to("/etc/hostname")
+    (host / "climbing").symlink_to("../" * 30 + "etc/hostname")
+    (host / "nowhere").symlink_to("no/such")
+    (host / "loop").symlink_to("loop")
+    with Session(telepresence, web) as session:
+        names = session(
+            "sorted(os.fsencode(n).decode('latin-1') for n in os.listdir(root+'/host'))"
+        )
+        assert names == sorted(os.fsencode(n).decode("latin-1") for n in os.listdir(host))  # noqa: PTH208
+        assert session.read("/host/two\nlines") == "two\nlines"
+        assert session.read("/host/'\"$x`") == "'\"$x`"
+        pod = session("os.environ['TELEPRESENCE_POD']")
+        assert session.read("/host/outside").strip() == pod
+        assert session.read("/host/climbing").strip() == pod
+        assert pod != socket.gethostname()
+        assert session.read("/host/nowhere") == "ENOENT"
+        assert session.read("/host/loop") in ("ELOOP", "ENOENT", "EPERM")
+
+
+def test_a_hundred_thousand_names(telepresence: Telepresence, web: str, host: Path) -> None:
+    many = host / "many"
+    many.mkdir()
+    for number in range(100_000):
+        os.close(os.open(many / f"entry-{number:06}", os.O_CREAT))
+    with Session(telepresence, web) as session:
+        began = time.monotonic()
+        assert session("len(os.listdir(root + '/host/many'))") == 100_000
+        assert time.monotonic() - began < 30
+
+
+def test_write_fsync_rename_append_and_growth(
+    telepresence: Telepresence, web: str, host: Path
+) -> None:
+    with Session(telepresence, web) as session:
+        assert session.write("/host/draft", "all of it") == 9
+        sync = "[os.fsync(fd := os.open(root + '/host/draft', os.O_RDWR)), os.close(fd)]"
+        assert session(sync) == [None, None]
+        (host / "final").write_text("old")
+        assert session("os.rename(root + '/host/draft', root + '/host/final')") is None
+        assert (host / "final").read_text() == "all of it"
+        assert not (host / "draft").exists()
+        assert session("open(root + '/host/final', 'a').write(' and more')") == 9
+        assert session.read("/host/final") == "all of it and more"
+        (host / "log").write_text("1")
+        assert session("len((log := open(root + '/host/log')).read())") == 1
+        with (host / "log").open("a") as log:
+            log.write("23456")
+        until(lambda: session.read("/host/log") == "123456", 6)
+        assert session("os.remove(root + '/host/log')") is None
+        assert not (host / "log").exists()
+        assert session("[os.mkdir(root + '/host/d'), os.rmdir(root + '/host/d')]") == [None, None]
+
+
+def test_a_configmap_that_changes_is_seen(telepresence: Telepresence, web: str) -> None:
+    """kubelet's own delay is up to a minute; a change of the pod's annotations hurries it."""
+    with Session(telepresence, web) as session:
+        assert session.read("/etc/config/plain") == "from the map"
+        change = {"data": {"plain": "changed", "added": "new"}}
+        kubectl("patch", "-n", web, "configmap/config", "-p", json.dumps(change))
+        pod = session("os.environ['TELEPRESENCE_POD']")
+        kubectl("annotate", "-n", web, f"pod/{pod}", "hurry=1")
+        until(lambda: session.read("/etc/config/plain") == "changed", 100)
+        assert session.read("/etc/config/added") == "new"
+        assert session.read("/app/one.conf") == "from the map", "kubelet never renews a subPath"
+
+
+def test_a_pod_of_any_user(telepresence: Telepresence, namespace: str, host: Path) -> None:
+    apply(namespace, *volume_objects(namespace, host), deployment(host, user=123_456))
+    until_ready(namespace, "deployment/web")
+    try:
+        with Session(telepresence, namespace) as session:
+            assert session.read("/etc/config/plain") == "from the map"
+            assert session.write("/host/mine", "x") == 1
+            assert session("os.stat(root + '/host/mine').st_uid == os.getuid()") is True
+            assert (host / "mine").stat().st_uid == 123_456
+    finally:
+        kubectl("delete", "persistentvolume", namespace, "--wait=false")
+
+
+def test_a_carrier_cut_during_a_read_is_an_error_in_time_and_then_forgotten(
+    telepresence: Telepresence, web: str, host: Path
+) -> None:
+    """The node's way to the kubelet is cut, so nothing comes and no carrier can be made anew."""
+    (host / "big").write_bytes(os.urandom(1 << 20) * 64)
+    with Session(telepresence, web) as session:
+        assert session("(big := open(root + '/host/big', 'rb')) and len(big.read(1000))") == 1000
+        frozen = subprocess.run(["pgrep", "-x", "kubelet"], stdout=subprocess.PIPE, check=True)
+        pids = frozen.stdout.decode().split()
+        thaw = threading.Timer(30, subprocess.run, [["kill", "-CONT", *pids]])
+        thaw.start()
+        subprocess.run(["kill", "-STOP", *pids], check=True)
+        try:
+            began = time.monotonic()
+            error = session("len(open(root + '/host/big', 'rb').read())")
+            assert error in ("ENOTCONN", "EIO")
+            assert time.monotonic() - began < 20
+            began = time.monotonic()
+            assert session("os.listdir(root + '/host/..')") in ("ENOTCONN", "EIO")
+            assert time.monotonic() - began < 2
+        finally:
+            thaw.cancel()
+            subprocess.run(["kill", "-CONT", *pids], check=True)
+        size = "len(open(root + '/host/big', 'rb').read())"
+        until(lambda: session(size) == 64 << 20, 60)
