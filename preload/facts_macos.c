@@ -35,20 +35,15 @@ int facts_protocol(int fd)
 	return ask(fd, &info) ? info.soi_protocol : 0;
 }
 
-/* fstat(2) has no inode for a socket here.  Its place in the kernel is used again, but not with the
- * same count of the sockets that there have been (of TCP and of UDP, at the same place). */
+/* fstat(2) has no inode for a socket here.  The places of the socket and of its protocol's part in
+ * the kernel stay what they are while it is open; a later one may have both again, but all ways to
+ * close a descriptor come by here.  The count of sockets (insi_gencnt) would tell them apart, but it
+ * changes when a connection dies: xnu, bsd/netinet/in_pcb.c, in_pcbdetach. */
 uint64_t facts_identity(int fd)
 {
 	struct socket_info info;
-	uint64_t count = 0;
 
-	if (!ask(fd, &info))
-		return 0;
-	if (info.soi_kind == SOCKINFO_TCP)
-		count = info.soi_proto.pri_tcp.tcpsi_ini.insi_gencnt;
-	else if (info.soi_kind == SOCKINFO_IN)
-		count = info.soi_proto.pri_in.insi_gencnt;
-	return (info.soi_so ^ count << 48 ^ count) | 1;
+	return ask(fd, &info) ? (info.soi_so ^ info.soi_pcb << 1) | 1 : 0;
 }
 
 #endif

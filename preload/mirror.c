@@ -44,7 +44,7 @@ static bool find_copy(const char *folder, const char *path, char out[MIRROR_PATH
 	return access(out, X_OK) == 0;
 }
 
-/* The first line behind `#!`, ended by NUL; false: no script, or nobody can say. */
+/* The first line, which a `#` ends as well, ended by NUL; false: no script, or nobody can say. */
 static bool read_line(const char *path, char line[MIRROR_LINE_MAX])
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -56,24 +56,24 @@ static bool read_line(const char *path, char line[MIRROR_LINE_MAX])
 	if (n < 2 || line[0] != '#' || line[1] != '!')
 		return false;
 	line[n] = '\0';
-	end = memchr(line, '\n', (size_t)n);
+	end = strpbrk(line + 1, "#\n");
 	if (end == NULL)
 		return false;
 	*end = '\0';
 	return true;
 }
 
-/* xnu, unlike Linux, splits at every blank. */
+/* xnu, bsd/kern/kern_exec.c, exec_shell_imgact: unlike Linux it splits at every blank. */
 static int split(char *line, char *words[MIRROR_WORDS_MAX])
 {
 	int n = 0;
 
 	while (n < MIRROR_WORDS_MAX) {
-		line += strspn(line, " \t\r");
+		line += strspn(line, " \t");
 		if (*line == '\0')
 			break;
 		words[n++] = line;
-		line += strcspn(line, " \t\r");
+		line += strcspn(line, " \t");
 		if (*line != '\0')
 			*line++ = '\0';
 	}

@@ -187,7 +187,7 @@ def test_without_a_mirror_all_are(mirror: Path) -> None:
     ("line", "words"),
     [
         ("#!/bin/sh\n", ["/bin/sh"]),
-        ("#! \t/bin/sh -e  -u\r\n", ["/bin/sh", "-e", "-u"]),
+        ("#! \t/bin/sh -e  -u # as ever\n", ["/bin/sh", "-e", "-u"]),
         ("#!/usr/bin/env python3\nx", ["/usr/bin/env", "python3"]),
     ],
 )
@@ -205,6 +205,8 @@ def test_a_script_is_started_by_its_interpreters_copy(
         "#!\n",
         "#! \t\n",
         "#!/bin/sh",
+        "#!/bin/sh\r\n",
+        "#!#/bin/sh\n",
         "#!/opt/sh\n",
         f"#!{' ' * 600}/bin/sh\n",
         "\x7fELF",

@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import stat
 import subprocess
@@ -89,7 +90,7 @@ class Mirror:
                 words = _shebang(file.read(SHEBANG_MAX))
         except OSError:
             return program, argv  # whoever starts it says why not
-        if words is None or not is_protected(words[0]):
+        if words is None or self._found(words[0]) == words[0]:
             return program, argv
         return self._found(words[0]), (*words, program, *argv[1:])
 
@@ -212,7 +213,7 @@ class Mirror:
         new = b"#!" + line[2:].lstrip().replace(
             os.fsencode(words[0]), os.fsencode(self.copy_of(words[0])), 1
         )
-        if len(new) >= SHEBANG_MAX or len(_shebang(new) or ()) != len(words):
+        if len(new) >= SHEBANG_MAX or len(_shebang(new + end) or ()) != len(words):
             log.warning("%s stays protected: no first line can name %s", source, self.folder)
             return None
         return new + end + rest
@@ -241,11 +242,15 @@ class Mirror:
 
 
 def _shebang(head: bytes) -> list[str] | None:
-    """The words of a script's first line; xnu, unlike Linux, splits them at every blank."""
+    """The words of a script's first line.
+
+    xnu, bsd/kern/kern_exec.c, exec_shell_imgact: unlike Linux it splits them at every blank, and
+    a `#` ends the line; without an end there is no script."""
     if not head.startswith(b"#!"):
         return None
-    words = os.fsdecode(head[:SHEBANG_MAX].split(b"\n", 1)[0][2:]).split()
-    return words or None
+    line, end, _ = re.sub(rb"[#\n]", b"\n", head[2:SHEBANG_MAX]).partition(b"\n")
+    words = [os.fsdecode(word) for word in re.split(rb"[ \t]+", line) if word]
+    return words if words and end else None
 
 
 def system_mirror() -> Mirror | None:

@@ -276,3 +276,23 @@ def test_a_folder_that_cannot_be_written_is_named(root: Path, tmp_path: Path) ->
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does protect its programs")
 def test_elsewhere_nothing_is_protected() -> None:
     assert sip.system_mirror() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (b"#! \t/bin/sh -e  -u # as ever\n", ["/bin/sh", "-e", "-u", "/opt/tool"]),
+        (b"#!/bin/sh\t-e#x\n", ["/bin/sh", "-e", "/opt/tool"]),
+        (b"#!/bin/sh\r\n", None),
+        (b"#!/bin/sh", None),
+        (b"#!\n", None),
+        (b"#!" + b" " * 600 + b"/bin/sh\n", None),
+    ],
+)
+def test_a_first_line_is_read_as_the_kernel_reads_it(
+    mirror: Mirror, root: Path, script: bytes, words: list[str] | None
+) -> None:
+    mirror.refresh()
+    put(root, "/opt/tool", script)
+    _, argv = mirror.launch("/opt/tool", ("tool",))
+    assert list(argv) == (words or ["tool"])
