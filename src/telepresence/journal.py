@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,10 @@ class Journal:
 def _open_new(path: Path) -> int:
     """A file that gets its name when its header is in it, where the file system has such:
     open(2), O_TMPFILE.  Elsewhere it has its name at once."""
-    with contextlib.suppress(OSError, AttributeError):
-        return os.open(path.parent, os.O_TMPFILE | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            flags = os.O_TMPFILE | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+            return os.open(path.parent, flags, 0o600)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
