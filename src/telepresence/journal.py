@@ -123,7 +123,7 @@ def _open_new(path: Path) -> int:
     """A file that gets its name when its header is in it, where the file system has such:
     open(2), O_TMPFILE.  Elsewhere it has its name at once."""
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):
             flags = os.O_TMPFILE | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
             return os.open(path.parent, flags, 0o600)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
