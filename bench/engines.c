@@ -1,6 +1,8 @@
-/* What bench/engines.py times, from within: one line a round, in microseconds.
- *   engines connect|echo|message HOST PORT ROUNDS        engines start - - ROUNDS */
+/* What bench/engines.py and bench/shim.py time, from within: one line a round, in microseconds.
+ *   engines connect|parallel|echo|message HOST PORT ROUNDS        engines start - - ROUNDS */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BYTES = 64 };
+enum { BYTES = 64, PARALLEL = 100 };
 
 static struct sockaddr_in target = {.sin_family = AF_INET};
 
@@ -48,6 +50,38 @@ static void trip(int fd, int by_message)
 	}
 }
 
+/* As an event loop has it: all are begun before any is waited for. */
+static void parallel(void)
+{
+	struct pollfd all[PARALLEL];
+	int left = PARALLEL;
+
+	for (int i = 0; i < PARALLEL; i++) {
+		all[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		all[i].events = POLLOUT;
+		if (connect(all[i].fd, (struct sockaddr *)&target, sizeof target) == -1 &&
+		    errno != EINPROGRESS)
+			exit(1);
+	}
+	while (left > 0) {
+		if (poll(all, PARALLEL, 10000) <= 0)
+			exit(1);
+		for (int i = 0; i < PARALLEL; i++) {
+			int error = 0;
+			socklen_t len = sizeof error;
+
+			if (all[i].fd < 0 || all[i].revents == 0)
+				continue;
+			getsockopt(all[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+			if (error != 0)
+				exit(1);
+			close(all[i].fd);
+			all[i].fd = -1;
+			left--;
+		}
+	}
+}
+
 static void start(void)
 {
 	pid_t child = fork();
@@ -74,6 +108,8 @@ int main(int argc, char **argv)
 
 		if (strcmp(argv[1], "connect") == 0)
 			fd = dial();
+		else if (strcmp(argv[1], "parallel") == 0)
+			parallel();
 		else if (strcmp(argv[1], "start") == 0)
 			start();
 		else

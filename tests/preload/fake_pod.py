@@ -36,7 +36,8 @@ class FakePod:
 
     `datagrams`: the same for UDP; others are dropped.  strict: one recv() is one message, as simple
     servers have it.  pieces: replies byte by byte.  bound: the address in successful replies.
-    held: these targets get no reply before release().  no_udp: as Tor, no associations.
+    held: these targets get no reply before release().  username *: any will do.
+    no_udp: as Tor, no associations.
     """
 
     network: dict[Target, Target | int] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class FakePod:
 
     def __post_init__(self) -> None:
         self.seen: list[tuple[int, str, int]] = []
+        self.logins: list[tuple[str, str]] = []
         self._released = threading.Event()
         self._door = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port: int = self._door.getsockname()[1]
@@ -116,7 +118,8 @@ class FakePod:
             _, n = self._message(sock, 2, rest)
             user = self._message(sock, n, rest)
             given = self._message(sock, self._message(sock, 1, rest)[0], rest)
-            right = (user.decode(), given.decode()) == (self.username, self.password)
+            self.logins.append((user.decode(), given.decode()))
+            right = self.username == "*" or self.logins[-1] == (self.username, self.password)
             self._send(sock, bytes([1, 0 if right else 1]))
             if not right or (self.strict and rest):
                 raise EOFError
