@@ -76,7 +76,7 @@ def test_questions_to_a_name_server_are_answered_in_the_pod(
     assert f"{name} has address {address}" in done.out
 
 
-def test_an_ordinary_user_runs_a_go_program(
+def test_an_ordinary_user_runs_a_go_program_and_hears_of_setuid_ones(
     telepresence: Telepresence, programs: Path, kubeconfig: Path
 ) -> None:
     if os.geteuid() != 0:
@@ -88,14 +88,17 @@ def test_an_ordinary_user_runs_a_go_program(
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     for parent in telepresence.directory.parents[:2]:
         parent.chmod(0o755)
+    script = f"{programs}/fetch-go http://helloworld; su -c id; su -c id; exit 0"
     done = subprocess.run(
-        telepresence.argv(*INJECT, "--run", str(programs / "fetch-go"), "http://helloworld"),
+        telepresence.argv(*INJECT, "--run", "sh", "-c", script),
         cwd=telepresence.directory, user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
         env={"KUBECONFIG": str(own), "HOME": str(telepresence.directory),
              "PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.startswith(HELLO), done.stderr
+    log = telepresence.log.read_text()
+    assert log.count("/su (setuid) runs without the rights that would give it") == 1
 
 
 @pytest.mark.parametrize("name", ["ping", "traceroute"])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_pod import CONNECT, FakePod
-from shim_rig import ECHO6, HELD, MakePod
+from shim_rig import ECHO, ECHO6, HELD, REFUSED, UNREACHABLE, WEB, MakePod
 from supervisor_rig import Done, Supervisor
 from test_talk import WAYS
 
@@ -118,3 +118,15 @@ def test_a_connect_that_a_signal_restarts_is_made_once(
     timer.join()
     assert done.out.startswith(f"connect: ok\npeer {HELD[0]} 80 length 16\necho 0123")
     assert pod.seen == [(CONNECT, *HELD)]
+
+
+def test_impatience_and_sudden_deaths_do_it_no_harm(
+    supervisor: Supervisor, closed: Path, make_pod: MakePod
+) -> None:
+    pod = make_pod(held={HELD})
+    targets = [f"{host}:{port}" for host, port in (WEB, HELD, REFUSED, ECHO, UNREACHABLE)]
+    timer = threading.Timer(1.0, pod.release)
+    timer.start()
+    done = supervisor.run([str(closed / "closed-go"), "chaos", *targets], pod.settings())
+    timer.join()
+    assert (done.out, done.code) == ("survived\n", 0)

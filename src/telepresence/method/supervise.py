@@ -31,7 +31,7 @@ class _Lines:
             while data := os.read(self._source, 65536):
                 *lines, self._rest = (self._rest + data).split(b"\n")
                 for line in lines:
-                    log.info("%s", line.decode(errors="backslashreplace"))
+                    log.warning("%s", line.decode(errors="backslashreplace"))
 
 
 @contextlib.contextmanager

@@ -1,15 +1,17 @@
 // What a Go program does with its network, one thing a run, without libc:
 //
-//	closed srv NAME | udp HOST PORT | listen HOST PORT | fork URL | pass HOST PORT
+//	closed srv NAME | udp HOST PORT | listen HOST PORT | fork URL | pass HOST PORT | chaos ADDRESS ...
 package main
 
 import (
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -101,6 +103,36 @@ func take() {
 	check(err)
 }
 
+// Many at once, most of which lose patience; every twentieth is another process, which is killed.
+func chaos(addresses []string) {
+	var waiting sync.WaitGroup
+	for i := 0; i < 400; i++ {
+		waiting.Add(1)
+		go func(i int) {
+			defer waiting.Done()
+			patience := time.Duration(rand.Intn(40)) * time.Millisecond
+			address := addresses[i%len(addresses)]
+			if i%20 == 0 {
+				other := child("udp", "198.18.0.6", "80")
+				check(other.Start())
+				time.Sleep(patience)
+				other.Process.Kill()
+				other.Wait()
+				return
+			}
+			link, err := net.DialTimeout([]string{"tcp", "udp"}[i%2], address, patience)
+			if err == nil {
+				link.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+				link.SetDeadline(time.Now().Add(patience))
+				link.Read(make([]byte, 99))
+				link.Close()
+			}
+		}(i)
+	}
+	waiting.Wait()
+	fmt.Println("survived")
+}
+
 func main() {
 	switch words := os.Args[1:]; words[0] {
 	case "srv":
@@ -117,5 +149,7 @@ func main() {
 		pass(net.JoinHostPort(words[1], words[2]))
 	case "take":
 		take()
+	case "chaos":
+		chaos(words[1:])
 	}
 }
