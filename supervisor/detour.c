@@ -21,6 +21,7 @@ struct detour {
 	struct watch far; /* to the SOCKS server */
 	int fd;		  /* the program's socket */
 	uint64_t cookie;
+	bool told; /* that it is in progress */
 	int64_t began_ms;
 	union target target;
 	struct talk talk;
@@ -189,12 +190,19 @@ int detour_begin(struct supervisor *sup, int fd, uint64_t cookie, const union ta
 	return 0;
 }
 
-bool detour_is_under_way(const struct supervisor *sup, uint64_t cookie)
+int detour_ask(struct supervisor *sup, uint64_t cookie)
 {
-	for (struct list *node = sup->detours.next; node != &sup->detours; node = node->next)
-		if (list_entry(node, struct detour, node)->cookie == cookie)
-			return true;
-	return false;
+	for (struct list *node = sup->detours.next; node != &sup->detours; node = node->next) {
+		struct detour *detour = list_entry(node, struct detour, node);
+
+		if (detour->cookie == cookie) {
+			int error = detour->told ? EALREADY : EINPROGRESS;
+
+			detour->told = true;
+			return error;
+		}
+	}
+	return 0;
 }
 
 int detour_take_error(struct supervisor *sup, uint64_t cookie)

@@ -16,8 +16,8 @@
 
 /* 0: on its way, and the descriptor is the detour's; else an errno. */
 int detour_begin(struct supervisor *sup, int fd, uint64_t cookie, const union target *target);
-/* Is this socket on its way? */
-bool detour_is_under_way(const struct supervisor *sup, uint64_t cookie);
+/* What connect(2) says of a socket that is on its way: EINPROGRESS once, then EALREADY; 0: it is not. */
+int detour_ask(struct supervisor *sup, uint64_t cookie);
 /* Why the last one failed, which is told once; 0: nothing to tell. */
 int detour_take_error(struct supervisor *sup, uint64_t cookie);
 void detour_drop_all(struct supervisor *sup);

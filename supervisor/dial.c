@@ -133,7 +133,8 @@ static void turn_aside(struct dial *dial)
 	error = detour_begin(sup, fd, dial->cookie, &dial->target);
 	if (error == 0)
 		dial->watch.fd = -1; /* the detour's */
-	(void)tell(dial, error == 0 ? EINPROGRESS : error);
+	if (tell(dial, error == 0 ? EINPROGRESS : error))
+		(void)detour_ask(sup, dial->cookie); /* else who asks again hears it */
 	drop(dial);
 }
 
@@ -221,9 +222,10 @@ static int known(struct supervisor *sup, int fd, uint64_t cookie)
 	struct peer *peer = peers_find(sup->peers, fd);
 	union target far;
 	socklen_t len = sizeof far;
+	int error = detour_ask(sup, cookie);
 
-	if (detour_is_under_way(sup, cookie))
-		return EALREADY;
+	if (error != 0)
+		return error;
 	if (peer == NULL || getpeername(fd, &far.any, &len) == -1)
 		return detour_take_error(sup, cookie);
 	if (!peer->unannounced)
@@ -257,12 +259,11 @@ static int set_out(struct dial *dial, uint64_t id)
 	return 0;
 }
 
-static void answer(struct supervisor *sup, const struct call *call, int error)
+/* True if it was heard. */
+static bool answer(struct supervisor *sup, const struct call *call, int error)
 {
-	if (error == -1)
-		(void)notify_result(sup->listener, call->id, 0);
-	else
-		(void)notify_error(sup->listener, call->id, error);
+	return error == -1 ? notify_result(sup->listener, call->id, 0)
+			   : notify_error(sup->listener, call->id, error);
 }
 
 static void begin(struct supervisor *sup, const struct call *call, struct dial *dial)
@@ -282,7 +283,8 @@ static void begin(struct supervisor *sup, const struct call *call, struct dial *
 			dial->watch.fd = -1;
 		error = error == 0 ? EINPROGRESS : error;
 	}
-	answer(sup, call, error);
+	if (answer(sup, call, error) && error == EINPROGRESS)
+		(void)detour_ask(sup, dial->cookie);
 	drop(dial);
 }
 
@@ -295,7 +297,7 @@ void dial_call(struct supervisor *sup, const struct call *call, int fd, const un
 	if (dial != NULL) { /* a signal came between, and the program or the kernel asks again */
 		close(fd);
 		if (!await(dial, call->id))
-			answer(sup, call, ENOMEM);
+			(void)answer(sup, call, ENOMEM);
 		return;
 	}
 	error = known(sup, fd, cookie);
@@ -304,7 +306,7 @@ void dial_call(struct supervisor *sup, const struct call *call, int fd, const un
 		begin(sup, call, dial);
 		return;
 	}
-	answer(sup, call, error == 0 ? ENOMEM : error);
+	(void)answer(sup, call, error == 0 ? ENOMEM : error);
 	close(fd);
 }
 
