@@ -2,8 +2,8 @@
  *
  * Called by: every file that makes system calls.  Owns: nothing.  Never: code.
  *
- * -DTELEPRESENCE_PORTABLE builds on Linux what other systems get, but for the poller, so that its
- * tests run here too. */
+ * -DTELEPRESENCE_PORTABLE builds on Linux what other systems get, so that its tests run here too;
+ * they bring a kqueue(2). */
 #ifndef TELEPRESENCE_PLATFORM_H
 #define TELEPRESENCE_PLATFORM_H
 

@@ -1,6 +1,7 @@
+#include "platform.h"
 #include "poller.h"
 
-#ifdef __linux__
+#if PLATFORM_LINUX
 
 #include <errno.h>
 #include <sys/epoll.h>
