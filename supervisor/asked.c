@@ -20,7 +20,7 @@ static void shut_out(struct supervisor *sup, const struct call *call)
 		report(sup->log, "process %d may not be looked into: its connections fail with EACCES",
 		       (int)call->thread);
 	sup->closed_told = true;
-	(void)notify_error(sup->listener, call->id, EACCES);
+	(void)notify_answer(sup->listener, call->id, -EACCES);
 }
 
 void asked_leave(struct supervisor *sup, const struct call *call)

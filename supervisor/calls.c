@@ -13,14 +13,6 @@
 #include "receiving.h"
 #include "sending.h"
 
-static void answer(struct supervisor *sup, const struct call *call, int error)
-{
-	if (error == 0)
-		(void)notify_result(sup->listener, call->id, 0);
-	else
-		(void)notify_error(sup->listener, call->id, error);
-}
-
 static void on_connect(struct supervisor *sup, const struct call *call)
 {
 	union target target;
@@ -31,7 +23,7 @@ static void on_connect(struct supervisor *sup, const struct call *call)
 		dial_call(sup, call, fd, &target);
 		break;
 	case ASKED_UDP:
-		answer(sup, call, flow_connect(sup, fd, &target));
+		(void)notify_answer(sup->listener, call->id, -flow_connect(sup, fd, &target));
 		close(fd);
 		break;
 	case ASKED_OTHER:
@@ -78,7 +70,7 @@ static void on_getpeername(struct supervisor *sup, const struct call *call)
 	if (fd >= 0)
 		close(fd);
 	if (ours)
-		(void)notify_result(sup->listener, call->id, 0);
+		(void)notify_answer(sup->listener, call->id, 0);
 	else
 		asked_leave(sup, call);
 }
@@ -96,7 +88,7 @@ static void on_socket_error(struct supervisor *sup, const struct call *call)
 		close(fd);
 	if (error != 0 && caller_write(call->thread, call->args[3], &error, sizeof error) == 0 &&
 	    caller_write(call->thread, call->args[4], &len, sizeof len) == 0)
-		(void)notify_result(sup->listener, call->id, 0);
+		(void)notify_answer(sup->listener, call->id, 0);
 	else
 		asked_leave(sup, call);
 }

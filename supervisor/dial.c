@@ -60,8 +60,7 @@ static bool tell(struct dial *dial, int error)
 	while ((node = list_shift(&dial->waiting)) != NULL) {
 		struct waiter *waiter = list_entry(node, struct waiter, node);
 
-		heard |= error == 0 ? notify_result(dial->sup->listener, waiter->id, 0)
-				    : notify_error(dial->sup->listener, waiter->id, error);
+		heard |= notify_answer(dial->sup->listener, waiter->id, -error);
 		free(waiter);
 	}
 	return heard;
@@ -262,8 +261,7 @@ static int set_out(struct dial *dial, uint64_t id)
 /* True if it was heard. */
 static bool answer(struct supervisor *sup, const struct call *call, int error)
 {
-	return error == -1 ? notify_result(sup->listener, call->id, 0)
-			   : notify_error(sup->listener, call->id, error);
+	return notify_answer(sup->listener, call->id, error == -1 ? 0 : -error);
 }
 
 static void begin(struct supervisor *sup, const struct call *call, struct dial *dial)

@@ -40,17 +40,12 @@ static bool answer(int listener, struct seccomp_notif_resp *said)
 	return true;
 }
 
-bool notify_result(int listener, uint64_t id, int64_t value)
+bool notify_answer(int listener, uint64_t id, int64_t result)
 {
-	struct seccomp_notif_resp said = {.id = id, .val = value};
+	struct seccomp_notif_resp said = {.id = id, .val = result};
 
-	return answer(listener, &said);
-}
-
-bool notify_error(int listener, uint64_t id, int error)
-{
-	struct seccomp_notif_resp said = {.id = id, .error = -error};
-
+	if (result < 0)
+		said = (struct seccomp_notif_resp){.id = id, .error = (int32_t)result};
 	return answer(listener, &said);
 }
 

@@ -25,8 +25,8 @@ int notify_receive(int listener, struct call *out);
 /* Does it still wait?  After a no, what was read of it may be another's. */
 bool notify_alive(int listener, uint64_t id);
 /* Each: false when it did not wait any more, so it never hears the answer. */
-bool notify_result(int listener, uint64_t id, int64_t value);
-bool notify_error(int listener, uint64_t id, int error);
+/* What the call returns, or -errno. */
+bool notify_answer(int listener, uint64_t id, int64_t result);
 /* The kernel carries the call out as if nobody had asked. */
 bool notify_continue(int listener, uint64_t id);
 

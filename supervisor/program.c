@@ -141,7 +141,7 @@ static int check_call(int listener)
 	if (fd < 0)
 		return fd;
 	close(fd);
-	return notify_result(listener, call.id, 0) ? 0 : -ENOSYS;
+	return notify_answer(listener, call.id, 0) ? 0 : -ENOSYS;
 }
 
 static const char *in_words(int error)

@@ -102,14 +102,6 @@ static ssize_t receive_now(struct supervisor *sup, const struct call *call, int 
 	return hand_over(call, &message, &got, n);
 }
 
-static void answer(struct supervisor *sup, const struct call *call, ssize_t result)
-{
-	if (result >= 0)
-		(void)notify_result(sup->listener, call->id, result);
-	else
-		(void)notify_error(sup->listener, call->id, (int)-result);
-}
-
 static void on_readable(struct watch *watch, uint32_t events)
 {
 	struct receive *receive = list_entry(watch, struct receive, watch);
@@ -118,7 +110,7 @@ static void on_readable(struct watch *watch, uint32_t events)
 	(void)events;
 	if (result == -EAGAIN)
 		return; /* another thread was quicker */
-	answer(receive->sup, &receive->call, result);
+	(void)notify_answer(receive->sup->listener, receive->call.id, result);
 	drop(receive);
 }
 
@@ -136,7 +128,7 @@ static void on_timer(struct timer *timer)
 	struct supervisor *sup = receive->sup;
 
 	if (until_next_ms(receive) <= 0)
-		answer(sup, &receive->call, -EAGAIN);
+		(void)notify_answer(sup->listener, receive->call.id, -EAGAIN);
 	else if (notify_alive(sup->listener, receive->call.id)) {
 		loop_timer(&sup->loop, timer, until_next_ms(receive));
 		return;
@@ -198,7 +190,7 @@ void receiving_take(struct supervisor *sup, const struct call *call)
 		if (result == 0)
 			return;
 	}
-	answer(sup, call, result);
+	(void)notify_answer(sup->listener, call->id, result);
 	close(fd);
 }
 

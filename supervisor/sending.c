@@ -68,14 +68,6 @@ static int target_of(const struct call *call, const struct message *message, uni
 	return asked_target(call, message->name, message->name_len, out);
 }
 
-static void answer(struct supervisor *sup, const struct call *call, ssize_t result)
-{
-	if (result >= 0)
-		(void)notify_result(sup->listener, call->id, result);
-	else
-		(void)notify_error(sup->listener, call->id, (int)-result);
-}
-
 static void send_single(struct supervisor *sup, const struct call *call,
 			const struct message *message, uint64_t flags)
 {
@@ -83,12 +75,12 @@ static void send_single(struct supervisor *sup, const struct call *call,
 	int fd, rc = target_of(call, message, &target);
 
 	if (rc != 1 && (flags & MSG_FASTOPEN) != 0) { /* TCP, and programs can do without */
-		(void)notify_error(sup->listener, call->id, EOPNOTSUPP);
+		(void)notify_answer(sup->listener, call->id, -EOPNOTSUPP);
 		return;
 	}
 	switch (asked_socket(sup, call, rc, &target, &fd)) {
 	case ASKED_UDP:
-		answer(sup, call, send_out(sup, call, fd, &target, message));
+		(void)notify_answer(sup->listener, call->id, send_out(sup, call, fd, &target, message));
 		close(fd);
 		break;
 	case ASKED_TCP: /* whose address means nothing */
@@ -148,7 +140,7 @@ static void on_sendmmsg(struct supervisor *sup, const struct call *call)
 
 	switch (asked_socket(sup, call, rc, &target, &fd)) {
 	case ASKED_UDP:
-		answer(sup, call, send_several(sup, call, fd, n));
+		(void)notify_answer(sup->listener, call->id, send_several(sup, call, fd, n));
 		close(fd);
 		break;
 	case ASKED_TCP:

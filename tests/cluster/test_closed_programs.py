@@ -106,3 +106,22 @@ def test_what_needs_icmp_exits_55(telepresence: Telepresence, name: str) -> None
     done = telepresence(*INJECT, "--run", "sh", "-c", f"{name} helloworld")
     assert done.code == 55
     assert f"T: {name} cannot work" in done.err
+
+
+def test_a_session_within_a_session_has_the_library_alone(
+    telepresence: Telepresence, programs: Path
+) -> None:
+    """A process has one supervisor at most: here the kernel says no."""
+    inner = [
+        *telepresence.argv(*INJECT, "--logfile", str(telepresence.directory / "inner")),
+        "--run",
+    ]
+    why = "this process has a supervisor already, and there can be one only"
+    refused = telepresence(
+        *INJECT, "--run", *inner, str(programs / "fetch-go"), "http://helloworld"
+    )
+    assert (refused.code, refused.out) == (255, "")
+    assert f"is a Go program, which a preloaded library cannot enter ({why})" in refused.err
+    warned = telepresence(*INJECT, "--run", *inner, "curl", "-s", "http://helloworld")
+    assert warned.out.startswith(HELLO), warned.err
+    assert f"T: {why}: static, Go and setuid programs that curl starts" in warned.err
