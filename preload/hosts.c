@@ -65,10 +65,11 @@ static int pack(const char *name, const struct socks5_addr *addrs, int n, struct
 	return 0;
 }
 
-/* A failed lookup as the *_r functions return it: an errno, with *h_error. */
+/* A failed lookup as the *_r functions return it: an errno, with *h_error.  libc leaves the same in
+ * h_errno, where Python looks for it. */
 static int failed(int eai, int *h_error)
 {
-	*h_error = h_error_from(eai);
+	*h_error = h_errno = h_error_from(eai);
 	return eai == EAI_SYSTEM ? errno : eai == EAI_AGAIN ? EAGAIN : 0;
 }
 

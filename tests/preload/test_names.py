@@ -3,7 +3,7 @@
 import pytest
 
 from fake_pod import RESOLVE, WANT_IPV4, FakePod
-from shim_rig import WEB, Rig
+from shim_rig import ECHO, ECHO6, REDIS, WEB, MakePod, Rig
 
 ASK = """
 import socket, sys
@@ -94,3 +94,65 @@ def test_every_way_of_asking_is_sound(each_rig: Rig, pod: FakePod, name: str) ->
     }
     for line in expected[name]:
         assert line in done.stdout
+
+
+def test_all_addresses_of_a_name_are_told(rig: Rig, pod: FakePod) -> None:
+    both, six = [WEB[0], ECHO6[0], ECHO[0]], [ECHO6[0]]
+    stream = "S.SOCK_STREAM, 0"
+    mapped = ["::ffff:" + host if "." in host else host for host in both]
+    said = ask(
+        rig,
+        pod,
+        "[a[4][0] for a in S.getaddrinfo('many', 80, type=S.SOCK_STREAM)]",
+        f"[a[4][0] for a in S.getaddrinfo('many', 80, S.AF_INET, {stream})]",
+        f"[a[4][0] for a in S.getaddrinfo('many', 80, S.AF_INET6, {stream})]",
+        f"[a[4][0] for a in S.getaddrinfo('many', 80, S.AF_INET6, {stream}, S.AI_V4MAPPED)]",
+        f"[a[4][0] for a in S.getaddrinfo('many', 1, 10, {stream}, S.AI_V4MAPPED | S.AI_ALL)]",
+        f"[a[3] for a in S.getaddrinfo('many', 80, 0, {stream}, S.AI_CANONNAME)]",
+        "S.gethostbyname_ex('many')[2]",
+    )
+    four = [WEB[0], ECHO[0]]
+    assert said == list(map(str, [both, four, six, six, mapped, ["many", "", ""], four]))
+
+
+def test_a_server_of_other_make_tells_one(rig: Rig, make_pod: MakePod) -> None:
+    said = ask(rig, make_pod(strict=True), "[a[4][0] for a in S.getaddrinfo('many', 1, type=1)]")
+    assert said == [f"['{WEB[0]}']"]
+
+
+def test_addresses_have_the_names_of_the_pod(rig: Rig, pod: FakePod) -> None:
+    said = ask(
+        rig,
+        pod,
+        f"S.getnameinfo(({ECHO[0]!r}, 443), 0)",
+        f"S.getnameinfo(({ECHO[0]!r}, 443), S.NI_NUMERICSERV)",
+        f"S.getnameinfo(({ECHO6[0]!r}, 80), S.NI_NUMERICHOST)",
+        f"S.getnameinfo(({ECHO6[0]!r}, 80, 0, 0), 0)",
+        "S.getnameinfo(('198.18.9.9', 80), 0)",
+        "S.getnameinfo(('198.18.9.9', 80), S.NI_NAMEREQD)",
+        f"S.gethostbyaddr({ECHO[0]!r})",
+        f"S.gethostbyaddr({ECHO6[0]!r})",
+        "S.gethostbyaddr('198.18.9.9')",
+        f"S.getfqdn({REDIS[0]!r})",
+    )
+    assert said == [
+        "('echo', 'https')",
+        "('echo', '443')",
+        f"('{ECHO6[0]}', 'http')",
+        "('echo6', 'http')",
+        "('198.18.9.9', 'http')",
+        "EAI EAI_NONAME",
+        f"('echo', [], ['{ECHO[0]}'])",
+        f"('echo6', [], ['{ECHO6[0]}'])",
+        "h_errno 1",
+        "redis",
+    ]
+
+
+def test_addresses_of_home_keep_the_names_of_home(rig: Rig, pod: FakePod) -> None:
+    lines = "S.getnameinfo(('127.0.0.1', 80), 0)", "S.gethostbyaddr('::1')"
+    within = ask(rig, pod, *lines)
+    script = ASK + "\n".join(f"say(0, lambda: {line})" for line in lines)
+    without = rig.run(["python3", "-c", script], None).stdout
+    assert within == [line.partition(" ")[2] for line in without.splitlines()]
+    assert pod.seen == []

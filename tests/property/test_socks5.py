@@ -278,7 +278,25 @@ def test_settings_come_through(
         (b"TorPort 1\nSOCKS5Password p\n", 3),
         (b"TorPort 1\nTelepresencePipeline yes", 2),
         (b"TorPort 1\ntorport 1", 2),
+        (b"TorPort 1\nAllowInbound 2", 2),
+        (b"TorPort 1\nAllowOutboundLocalhost 2", 0),
+        (b"TorPort 1\nAllowOutboundLocalhost 3", 2),
+        (b"TorPort 1\nIsolatePID 1", 0),
+        (b"TorPort 1\nIsolatePID 1\nSOCKS5Username u\nSOCKS5Password p\n", 5),
+        (b"TorPort 1\nOnionAddrRange 127.42.42.0/24", 0),
+        (b"TorPort 1\nOnionAddrRange 127.42.42.0", 2),
+        (b"TorPort 1\nOnionAddrRange 127.42.42.0/31", 2),
+        (b"TorPort 1\nOnionAddrRange ::/24", 2),
+        (b"TorPort 1\nTelepresenceNdots 15", 0),
+        (b"TorPort 1\nTelepresenceNdots 16", 2),
+        (b"TorPort 1\nTelepresenceSearch " + b"x" * 1022, 0),
+        (b"TorPort 1\nTelepresenceSearch " + b"x" * 1023, 2),
     ],
 )
 def test_the_wrong_line_is_named(text: bytes, line: int) -> None:
     assert parse(text)[0] == line
+
+
+def test_a_search_list_comes_in_its_order() -> None:
+    line, out = parse(b"TorPort 1\nTelepresenceSearch a.b\nTelepresenceSearch c\n")
+    assert (line, ffi.string(out.search)) == (0, b"a.b c")  # type: ignore[attr-defined]

@@ -124,6 +124,23 @@ def test_resolve(port: int) -> None:
             assert sock.recv(1) == b""
 
 
+@pytest.mark.parametrize(("want", "version"), [(4, "."), (6, ":"), (46, "")])
+def test_resolve_tells_all_addresses_that_are_wanted(port: int, want: int, version: str) -> None:
+    """The port of a RESOLVE is the family; each address comes in a reply of its own."""
+    found = {info[4][0] for info in socket.getaddrinfo("localhost", None)}
+    with open_socks(port, request(RESOLVE, "localhost", want)) as sock:
+        data = b"".join(iter(lambda: sock.recv(4096), b""))
+    told = []
+    while data:
+        size = 16 if data[3] == 4 else 4
+        family = socket.AF_INET6 if size == 16 else socket.AF_INET
+        assert data[:2] == b"\5\0"
+        told.append(socket.inet_ntop(family, data[4 : 4 + size]))
+        data = data[6 + size :]
+    assert len(told) == len(set(told)) > 0
+    assert set(told) == {host for host in found if version in str(host)} or len(told) == 1
+
+
 def test_reverse_resolve(port: int) -> None:
     with open_socks(port, request(RESOLVE_PTR, "127.0.0.1", 0)) as sock:
         assert read_reply(sock)[:2] == (0, socket.gethostbyaddr("127.0.0.1")[0])
