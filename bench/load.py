@@ -8,6 +8,7 @@ runs wherever a user's program would.
 Orders: {"do": "up" | "down", "host", "port", "bytes"}         -> {"mb_s"}
         {"do": "echo", "host", "port", "rounds"}               -> {"us": [...]}
         {"do": "connect", "host", "port", "rounds"}            -> {"ms": [...]}
+        {"do": "dns", "host", "name", "rounds", "window"}      -> {"us": [...], "per_s"}
         {"do": "env", "name"}                                  -> {"value"}
         {"do": "crowd", "host", "port", "streams", "stopped", "seconds"} -> {"mb_s"}
 Servers: the sandbox's bench server (7007 echo, 7009 sink, 7019 source).
@@ -117,7 +118,36 @@ def env(order: dict) -> dict:
     return {"value": os.environ[order["name"]]}
 
 
-ORDERS = {"env": env, "up": up, "down": down, "echo": echo, "connect": connect, "crowd": crowd}
+def dns(order: dict) -> dict:
+    """Questions for A records over UDP, `window` under way at once; {} in a name is its number."""
+    taken, sent = [], {}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(PATIENCE_S)
+        sock.connect((order["host"], 53))
+        began, number = time.perf_counter(), 0
+        while len(taken) < order["rounds"]:
+            while len(sent) < order.get("window", 1) and number < order["rounds"]:
+                labels = order["name"].format(number).encode().split(b".")
+                wire = b"".join(bytes([len(label)]) + label for label in labels)
+                sent[number % 65_536] = time.perf_counter()
+                sock.send(
+                    struct.pack("!6H", number % 65_536, 256, 1, 0, 0, 0) + wire + b"\0\0\1\0\1"
+                )
+                number += 1
+            answer = sock.recv(2048)
+            taken.append((time.perf_counter() - sent.pop(answer[0] << 8 | answer[1])) * 1e6)
+        return {"us": taken, "per_s": len(taken) / (time.perf_counter() - began)}
+
+
+ORDERS = {
+    "dns": dns,
+    "env": env,
+    "up": up,
+    "down": down,
+    "echo": echo,
+    "connect": connect,
+    "crowd": crowd,
+}
 
 
 def main() -> None:

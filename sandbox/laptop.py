@@ -45,7 +45,7 @@ def _link(name: str, number: int) -> None:
 
     The default route must exist: without one a connect() to 10.96.0.10 fails before any firewall
     rule sees it."""
-    node_end, internet_end = _node_end(number), f"lap{number}"
+    node_end, internet_end = _node_end(number), _internet_end(number)
     ours = f"{places.LAPTOP_RANGE}.{number}"
     run("ip", "netns", "add", name)
     run("ip", "link", "add", node_end, "type", "veth", "peer", "name", "node0", "netns", name)
@@ -93,9 +93,10 @@ def delete(name: str) -> None:
             processes.end(pids)
         if not attempt("ip", "netns", "delete", name):
             (MOUNTED / name).unlink(missing_ok=True)
-    end = _node_end(json.loads(_record(name).read_text())["number"])
-    if Path(f"/sys/class/net/{end}").exists():
-        attempt("ip", "link", "delete", end)
+    number = json.loads(_record(name).read_text())["number"]
+    # By hand: sockets that wait for a last answer keep a namespace, and its cables, for minutes.
+    attempt("ip", "link", "delete", _node_end(number))
+    attempt("ip", "-n", places.INTERNET_NETNS, "link", "delete", _internet_end(number))
     shutil.rmtree(ETC / name, ignore_errors=True)
     _record(name).unlink()
     _remove_if_empty(places.LAPTOPS, ETC)
@@ -116,6 +117,10 @@ def _record(name: str) -> Path:
 
 def _node_end(number: int) -> str:
     return f"laptop{number}"
+
+
+def _internet_end(number: int) -> str:
+    return f"lap{number}"
 
 
 def _is_namespace(name: str) -> bool:

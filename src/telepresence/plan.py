@@ -60,6 +60,8 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
 
     auto takes both: the shim is quicker, and what reaches the kernel in spite of it is the
     supervisor's.  No program is told apart beforehand, as a shell may start any other."""
+    if options.method == "vpn-tcp":
+        return None, None, ()
     program = (options.command or (facts.shell,))[0]
     if options.inject != "seccomp" and not facts.shim_exists:
         raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
@@ -180,4 +182,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         env_json=options.env_json,
         env_file=options.env_file,
         env_syntax=options.env_syntax,
+        also_networks=tuple(word for word in options.also_proxy if "/" in word),
+        also_hosts=tuple(word for word in options.also_proxy if "/" not in word),
+        never_proxy=options.never_proxy,
     )

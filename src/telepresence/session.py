@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 JOURNALED = {"volumes", "lease", "proxy pod", "replicas", "process"}
 METHODS = {"inject-tcp": inject.prepare}
-SHIMS = {"inject-tcp": inject.SHIM}
+SHIMS = {"inject-tcp": inject.SHIM, "vpn-tcp": inject.SHIM}
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
 
 
@@ -175,11 +175,16 @@ async def _stages(
     options: Options, console: Console, interrupts: Interrupts, undo: Undo
 ) -> ExitStatus:
     from telepresence.cluster.manifest import CARRIER_PORT
+    from telepresence.cluster.ranges import observe_ranges
+    from telepresence.method.vpn.whole import Vpn
     from telepresence.tunnel.keeper import Keeper
 
     connection, plan = await undo.enter("API connection", _plan(options, console))
     await _repair(plan.context, console)
     undo.journal = await undo.enter("journal", Guarded(plan, options.logfile, connection))
+    vpn = None
+    if plan.method == "vpn-tcp":  # the privilege comes before the first change
+        vpn = await undo.enter("privileges", Vpn(plan, observe_ranges(connection), console))
     proxy, claim = await _pod(undo, connection, plan, console)
     engine = await undo.enter("engine", _engine())
     pod = await proxy.ready()
@@ -195,7 +200,7 @@ async def _stages(
     for note in write_files(plan, environment):
         console.say(note)
     console.stage("environment read")
-    prepare = METHODS[plan.method]
+    prepare = METHODS[plan.method] if vpn is None else vpn.prepare_for(ends)
     launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
     if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
         console.say(note)
@@ -208,7 +213,8 @@ async def _stages(
     child = await undo.enter("process", Child(launch, session), mark)
     console.stage("process started")
     interrupts.left_to_child = True
-    status = await _unless(child.wait(), proxy.ended, keeper.failed)
+    broken = () if vpn is None else (vpn.failed,)
+    status = await _unless(child.wait(), proxy.ended, keeper.failed, *broken)
     console.stage("process ended")
     return status
 

@@ -63,6 +63,8 @@ class Options:
     env_json: str | None = None
     env_file: str | None = None
     env_syntax: str | None = None  # None: by the suffix of env_file
+    also_proxy: tuple[str, ...] = ()  # ranges, and names of hosts
+    never_proxy: tuple[str, ...] = ()  # ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,15 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ranges:
+    """Networks of the cluster, and addresses of its API server, which are never redirected."""
+
+    pods: tuple[str, ...]
+    services: tuple[str, ...]
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that will be done; nothing of it is done yet."""
 
@@ -155,6 +166,9 @@ class Plan:
     since: str = ""  # RFC 3339, by the laptop's clock
     serviceaccount: str | None = None
     workload: Workload | None = None  # is scaled to 0 while its copy, the pod, stands in for it
+    also_networks: tuple[str, ...] = ()  # --also-proxy: addresses and ranges
+    also_hosts: tuple[str, ...] = ()  # and names, which the pod resolves
+    never_proxy: tuple[str, ...] = ()  # ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,10 +197,12 @@ class ApiAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """What the agent tells of its container: its environment, as bytes, and its mounts."""
+    """What the agent tells of its container: its environment, as bytes, mounts and names."""
 
     environ: dict[bytes, bytes] = field(repr=False)
     mounts: tuple[MountPoint, ...] = ()
+    resolv_conf: str = ""
+    hosts: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ DEFAULTS: dict[str, object] = {
     "env_json": None,
     "env_file": None,
     "env_syntax": None,
+    "also_proxy": (),
+    "never_proxy": (),
 }
 
 
@@ -47,6 +49,12 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
     [
         (["-m", "inject-tcp"], {}),
         (["--method", "inject-tcp"], {}),
+        (["-m", "vpn-tcp"], {"method": "vpn-tcp"}),
+        (
+            ["--also-proxy", "DB.example.com", "--also-proxy", "10.1.2.3/8", "--also-proxy", "::1"],
+            {"also_proxy": ("db.example.com", "10.0.0.0/8", "::1/128")},
+        ),
+        (["--never-proxy", "10.1.2.3"], {"never_proxy": ("10.1.2.3/32",)}),
         (["--inject", "seccomp"], {"inject": "seccomp"}),
         (["--inject=preload"], {"inject": "preload"}),
         (["--method=inject-tcp"], {}),

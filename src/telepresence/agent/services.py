@@ -49,9 +49,17 @@ async def sftp(stream: socket.socket) -> None:
             server.kill()
 
 
+async def names(stream: socket.socket) -> None:
+    """resolv.conf(5) and hosts(5) of the container, each ended by NUL."""
+    files = (pathlib.Path("/etc/resolv.conf"), pathlib.Path("/etc/hosts"))
+    data = b"".join((path.read_bytes() if path.exists() else b"") + b"\0" for path in files)
+    await asyncio.get_running_loop().sock_sendall(stream, data)
+
+
 SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "environ": environ,
     "mounts": mounts,
+    "names": names,
     "sftp": sftp,
 }
 

@@ -7,15 +7,35 @@ Never: asks whether this machine can do it.
 
 import argparse
 
+from telepresence.cli.words import network, proxied
+
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the network").add_argument
     add(
         "-m",
         "--method",
-        choices=["inject-tcp"],
+        choices=["inject-tcp", "vpn-tcp"],
         default="inject-tcp",
-        help="how the command reaches the cluster: a preloaded library (default: %(default)s)",
+        help="how the command reaches the cluster: inject-tcp, by a preloaded library; vpn-tcp, "
+        "by firewall rules for the whole machine, which needs root (default: %(default)s)",
+    )
+    add(
+        "--also-proxy",
+        action="append",
+        default=[],
+        type=proxied,
+        metavar="IP|RANGE|NAME",
+        help="vpn-tcp: reach this through the cluster, too; may be given several times "
+        "(default: the cluster's pods and Services)",
+    )
+    add(
+        "--never-proxy",
+        action="append",
+        default=[],
+        type=network,
+        metavar="IP|RANGE",
+        help="vpn-tcp: leave this to the laptop's own network; may be given several times",
     )
     add(
         "--inject",

@@ -6,6 +6,7 @@ Never: looks at the machine.
 """
 
 import argparse
+import ipaddress
 import re
 
 from telepresence.values import Target
@@ -15,6 +16,7 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 # The same page, DNS subdomain: names of workloads and service accounts.
 _OBJECT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _TARGET = re.compile(r"(?:(?P<kind>[A-Za-z]+)/)?(?P<name>[^:/]*)(?::(?P<container>.*))?", re.S)
+_HOST = re.compile(r"([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9])?\.)*[a-z]([-a-z0-9]{0,61}[a-z0-9])?\.?")
 
 
 def name(text: str) -> str:
@@ -50,3 +52,25 @@ def target(text: str) -> Target:
         name=object_name(parts["name"]),
         container=None if container is None else name(container),
     )
+
+
+def network(text: str) -> str:
+    """An address or a range, as a range; bits behind the prefix are dropped."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no IP address and no range like 10.1.0.0/16"
+        ) from None
+
+
+def proxied(text: str) -> str:
+    """A range, or a host's name in lower case."""
+    if _HOST.fullmatch(text.lower()):
+        return text.lower()
+    try:
+        return network(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no IP address, no range like 10.1.0.0/16 and no host's name"
+        ) from None

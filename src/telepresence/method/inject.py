@@ -36,6 +36,15 @@ SETTINGS = "TORSOCKS_CONF_FILE"  # the shim's; torsocks reads the same file
 PROMPT = b'PS1="@\\${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
 
 
+def prompt(plan: Plan) -> dict[bytes, bytes]:
+    """What shows in a shell's prompt that it is in the cluster."""
+    if not plan.is_shell:
+        return {}
+    # bash runs this once, after its start-up files have set PS1.  The context's name stays
+    # a variable in PS1, too, which bash expands for every prompt: it may hold anything.
+    return {b"TELEPRESENCE_CONTEXT": plan.context.encode(), b"PROMPT_COMMAND": PROMPT}
+
+
 def write_settings(path: Path, *, port: int, username: str, password: str) -> None:
     lines = (
         "TorAddress 127.0.0.1",
@@ -73,15 +82,12 @@ async def prepare(
             shim = os.fsencode(plan.shim)
             environ[PRELOAD.encode()] = shim + b":" + before if before else shim
         environ[SETTINGS.encode()] = os.fsencode(settings)
-        if plan.is_shell:
-            # bash runs this once, after its start-up files have set PS1.  The context's name stays
-            # a variable in PS1, too, which bash expands for every prompt: it may hold anything.
-            environ[b"TELEPRESENCE_CONTEXT"] = plan.context.encode()
-            environ[b"PROMPT_COMMAND"] = PROMPT
+        environ.update(prompt(plan))
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
         launch = put_substitutes(
             Launch(program=plan.program, argv=plan.argv, environ=environ),
             directory / "bin",
+            plan.method,
         )
         if (mirror := system_mirror()) is not None:
             launch = await asyncio.to_thread(unprotected, launch, mirror)

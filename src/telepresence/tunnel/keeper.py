@@ -87,12 +87,16 @@ class Keeper:
 
     async def endpoints(self) -> Endpoints:
         """What the agent tells of its container.  TunnelError, ProtocolError."""
-        data, mounts = await asyncio.gather(
-            read_service(self.tunnel, "environ"), read_service(self.tunnel, "mounts")
+        data, mounts, names = await asyncio.gather(
+            *(read_service(self.tunnel, name) for name in ("environ", "mounts", "names"))
         )
         entries = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
+        resolv_conf, hosts, *_ = names.decode(errors="replace").split("\0")
         return Endpoints(
-            environ={key: value for key, _, value in entries}, mounts=take_mounts(mounts)
+            environ={key: value for key, _, value in entries},
+            mounts=take_mounts(mounts),
+            resolv_conf=resolv_conf,
+            hosts=hosts,
         )
 
     async def open_service(self, name: str) -> socket.socket:

@@ -1,0 +1,197 @@
+"""The one process with privileges: sshuttle's firewall helper, with rules for names added.
+
+    sudo python -I privileged.py METHOD DIRECTORY-OF-SSHUTTLE
+
+Called by: firewall.py, as a program; it imports nothing of ours, as it runs as somebody else.
+Owns: the firewall rules.  It is two processes: the outer one hands lines on to the inner one, which
+is sshuttle's.  Whichever of the three dies, these two or the command, another undoes the rules.
+Never: outlives its standard input.
+
+sshuttle's protocol is followed as it is, with two additions.  An entry of NSLIST may be
+`family,address#port#bypass`: what goes to port 53 of that address, UDP and TCP, comes to our port,
+unless it carries one of the DSCP values of `bypass` (`43+47`).  And after STARTED, a line
+`ROUTE family,width,address` adds a range.
+"""
+
+import os
+import select
+import signal
+import sys
+from typing import Any
+
+V4 = 2  # AF_INET everywhere; sshuttle writes families as numbers
+Rule = tuple[str, ...]
+
+
+class NftRules:
+    """The words of rules as nft(8) has them."""
+
+    @staticmethod
+    def put(family: int, port: int, rule: Rule, how: str = "insert") -> None:
+        from sshuttle.linux import nft
+
+        table = f"sshuttle-ipv{4 if family == V4 else 6}-{port}"
+        ip = "ip" if family == V4 else "ip6"
+        nft(family, table, f"{how} rule", table, *(ip if word == "IP" else word for word in rule))
+
+    @staticmethod
+    def forwarded() -> Rule:
+        return ("fib", "saddr", "type", "!=", "local", "return")
+
+    @staticmethod
+    def bypass(address: str, protocol: str, dscp: str) -> Rule:
+        return (*f"IP daddr {address} {protocol} dport 53 IP dscp {dscp} return".split(),)
+
+    @staticmethod
+    def names(address: str, protocol: str, port: str) -> Rule:
+        return (*f"IP daddr {address} {protocol} dport 53 redirect to :{port}".split(),)
+
+    @staticmethod
+    def route(network: str, port: int) -> Rule:
+        return (*f"IP daddr {network} meta l4proto tcp redirect to :{port}".split(),)
+
+
+class NatRules:
+    """The words of rules as iptables(8) has them."""
+
+    @staticmethod
+    def put(family: int, port: int, rule: Rule, how: str = "insert") -> None:
+        from sshuttle.linux import ipt
+
+        ipt(family, "nat", "-I" if how == "insert" else "-A", f"sshuttle-{port}", *rule)
+
+    @staticmethod
+    def forwarded() -> Rule:
+        return (*["-m", "addrtype", "!", "--src-type", "LOCAL", "-j", "RETURN"],)
+
+    @staticmethod
+    def bypass(address: str, protocol: str, dscp: str) -> Rule:
+        words = f"--dest {address} -p {protocol} --dport 53 -m dscp --dscp {dscp} -j RETURN"
+        return (*words.split(),)
+
+    @staticmethod
+    def names(address: str, protocol: str, port: str) -> Rule:
+        words = f"--dest {address} -p {protocol} --dport 53 -j REDIRECT --to-ports {port}"
+        return (*words.split(),)
+
+    @staticmethod
+    def route(network: str, port: int) -> Rule:
+        return (*f"--dest {network} -p tcp -j REDIRECT --to-ports {port}".split(),)
+
+
+def first_rules(words: Any, family: int, nslist: list[tuple[int, str]]) -> list[Rule]:
+    """What stands before sshuttle's rules, in this order."""
+    # What this machine only forwards (containers, virtual machines) is not ours: our listeners are
+    # on loopback, and a local cluster's own traffic must not come to us.
+    rules: list[Rule] = [words.forwarded()]
+    for family_of_entry, entry in nslist:
+        if family_of_entry != family:
+            continue
+        address, port, bypass = entry.split("#")
+        for protocol in ("udp", "tcp"):
+            rules += [words.bypass(address, protocol, dscp) for dscp in bypass.split("+") if dscp]
+            rules.append(words.names(address, protocol, port))
+    return rules
+
+
+def with_own_rules(base: Any, words: Any) -> Any:
+    """sshuttle's method with ours in the same chain: they go when it goes."""
+
+    class Method(base):  # type: ignore[misc] # which of two is known when it runs
+        ports: dict[int, int] = {}  # noqa: RUF012 # one method a process
+
+        def setup_firewall(
+            self, port: int, dnsport: int, nslist: Any, family: int, subnets: Any, *more: Any
+        ) -> None:
+            super().setup_firewall(port, dnsport, [], family, subnets, *more)
+            self.ports[family] = port
+            for rule in reversed(first_rules(words, family, nslist)):
+                words.put(family, port, rule)
+
+        def firewall_command(self, line: str) -> bool:
+            if not line.startswith("ROUTE "):
+                return False
+            family, width, address = line.removeprefix("ROUTE ").split(",")
+            port = self.ports[int(family)]
+            words.put(int(family), port, words.route(f"{address}/{width}", port), "add")
+            return True
+
+    return Method
+
+
+def run_inner(lines: int, method_name: str) -> int:
+    """sshuttle's helper, reading what the outer process hands on."""
+    from sshuttle import firewall, helpers
+
+    os.dup2(lines, 0)
+    os.close(lines)
+    plain = firewall.get_method
+    words = NftRules if method_name == "nft" else NatRules
+    # House: sshuttle finds a method as a module of its own package; there is no other way in.
+    firewall.get_method = lambda name: with_own_rules(type(plain(name)), words)(name)
+    try:
+        firewall.main(method_name, False)
+    except (helpers.Fatal, OSError, ValueError, LookupError, AssertionError) as exc:
+        print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201 # the caller's log
+        return 99  # sshuttle has undone its rules by now
+    return 0
+
+
+def undo(method_name: str, said: bytes) -> None:
+    """The inner process was killed: take its rules away from here."""
+    from sshuttle import firewall
+
+    ports = [line.split()[1] for line in said.splitlines() if line.startswith(b"PORTS ")]
+    if not ports:
+        return
+    six, four, *_ = map(int, ports[0].split(b","))
+    method = firewall.get_method(method_name)
+    for family, port in ((10, six), (V4, four)):
+        if port:
+            try:
+                method.restore_firewall(port, family, False, None, None)
+            except Exception as exc:  # noqa: BLE001 # the other family has to go as well
+                print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201
+
+
+def hand_on(to: int, alive: int) -> bytes:
+    """Everything from the command to the inner process, until either ends; returns it."""
+    said = b""
+    while True:
+        ready, _, _ = select.select([0, alive], [], [])
+        data = b"" if alive in ready else os.read(0, 65_536)
+        if not data:
+            return said
+        said += data
+        try:
+            os.write(to, data)
+        except BrokenPipeError:
+            return said
+
+
+def main() -> int:
+    method_name, directory = sys.argv[1:3]
+    sys.path.append(directory)
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)  # the end of its input is what ends it
+    lines, to = os.pipe()
+    alive, held = os.pipe()  # `held` is the inner process's alone: its death is an end of file
+    inner = os.fork()
+    if inner == 0:
+        os.close(to)
+        os.close(alive)
+        return run_inner(lines, method_name)
+    os.close(lines)
+    os.close(held)
+    said = hand_on(to, alive)
+    os.close(to)
+    _, status = os.waitpid(inner, 0)
+    if os.WIFSIGNALED(status):
+        undo(method_name, said)
+        return 1
+    return os.waitstatus_to_exitcode(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

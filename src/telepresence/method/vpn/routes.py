@@ -1,0 +1,71 @@
+"""Ranges that are redirected, and what the laptop has of its own inside them.
+
+Called by: method/vpn.
+Owns: nothing.
+Never: changes a route.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import shutil
+from collections.abc import Iterable
+from typing import Any
+
+from telepresence.method.vpn.firewall import Network
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 5.0
+
+
+def take_routes(listed: list[dict[str, Any]]) -> dict[Network, str]:
+    """`ip -json route`: the laptop's own networks, and the device of each; no default routes."""
+    found: dict[Network, str] = {}
+    for route in listed:
+        to = str(route.get("dst", "default"))
+        if to == "default" or route.get("type", "unicast") not in ("unicast", "local"):
+            continue
+        network = ipaddress.ip_network(to, strict=False)
+        if network.prefixlen >= 8:  # 0.0.0.0/1 and 128.0.0.0/1 are a VPN's way to say default
+            found[network] = str(route.get("dev", "?"))
+    return found
+
+
+async def observe_routes() -> dict[Network, str]:
+    """Empty where there is no ip(8)."""
+    program = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        return {}
+    listed: list[dict[str, Any]] = []
+    for family in ("-4", "-6"):
+        process = await asyncio.create_subprocess_exec(
+            program, family, "-json", "route", "show", stdout=asyncio.subprocess.PIPE
+        )
+        async with asyncio.timeout(TIMEOUT_S):
+            out, _ = await process.communicate()
+        listed += json.loads(out or b"[]")
+    return take_routes(listed)
+
+
+def inside(ranges: Iterable[Network], routes: dict[Network, str]) -> dict[Network, str]:
+    """The laptop's networks that lie in a range: longest prefix wins, so they stay the laptop's."""
+    return {
+        route: device
+        for route, device in routes.items()
+        for wide in ranges
+        if route.version == wide.version and route.subnet_of(wide)  # type: ignore[arg-type] # same
+    }
+
+
+def around(
+    ranges: Iterable[Network], routes: dict[Network, str]
+) -> dict[Network, tuple[Network, str]]:
+    """Ranges that lie in one of the laptop's networks: these addresses are the cluster's now."""
+    return {
+        narrow: (route, device)
+        for narrow in ranges
+        for route, device in routes.items()
+        if route.version == narrow.version and route != narrow and narrow.subnet_of(route)  # type: ignore[arg-type] # same
+    }

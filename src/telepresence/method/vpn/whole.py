@@ -1,0 +1,219 @@
+"""Put vpn-tcp together: rules, listeners and names, in the order in which nothing is lost.
+
+Called by: session.
+Owns: the process with privileges, the listeners and the claim on the ranges, until it is left.
+Never: needs a privilege itself; lets the API server's own address be redirected.
+"""
+
+import asyncio
+import contextlib
+import functools
+import ipaddress
+import logging
+import shutil
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from telepresence.console import Console
+from telepresence.errors import MethodError, TunnelError
+from telepresence.fastpath import Engine, RedirectServer, Tunnel
+from telepresence.method.inject import prompt
+from telepresence.method.substitutes import put_substitutes
+from telepresence.method.vpn import message, probe, routes
+from telepresence.method.vpn.claims import claim
+from telepresence.method.vpn.firewall import Firewall, Network, Rules, choose
+from telepresence.method.vpn.message import Labels, split_name
+from telepresence.method.vpn.names import Address, Policy, take_pod_names
+from telepresence.method.vpn.nameservers import observe_nameservers
+from telepresence.method.vpn.podlookup import PodLookup
+from telepresence.method.vpn.resolver import Resolver
+from telepresence.method.vpn.server import NameServer
+from telepresence.values import Endpoints, Environment, Launch, Plan, Ranges
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 512
+AGAIN_S = (5, 300)  # a name of --also-proxy is looked up again after its TTL, within these
+
+
+Prepare = Callable[
+    [Plan, Environment, Engine, Tunnel], AbstractAsyncContextManager[Launch, bool | None]
+]
+
+
+def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text) for text in texts)
+
+
+def _listen(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, 0), family=family, backlog=BACKLOG)
+
+
+class Vpn:
+    """async with Vpn(plan, ranges, console) as vpn: async with vpn.prepare(...) as launch: ...
+
+    Entering it asks for the privilege and claims the ranges, before anything is changed anywhere.
+    """
+
+    def __init__(self, plan: Plan, ranges: Coroutine[Any, Any, Ranges], console: Console) -> None:
+        self._plan = plan
+        self._console = console
+        self._firewall = Firewall(choose(plan.environ))
+        self.failed = self._firewall.failed
+        self._ranges = asyncio.ensure_future(ranges)
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Vpn":
+        """MethodError: no privilege, or another session has a part of the ranges."""
+        try:
+            await self._stack.enter_async_context(self._firewall)
+            found = await self._ranges
+            self._included = networks((*found.pods, *found.services, *self._plan.also_networks))
+            self._excluded = networks((*self._plan.never_proxy, *found.servers))
+            claimed = claim(self._plan.pod_name, self._included)
+            self._held = self._stack.enter_context(claimed)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._ranges.cancel()
+        await asyncio.wait([self._ranges])
+        await self._stack.__aexit__(*error)
+
+    def prepare_for(self, ends: Endpoints) -> Prepare:
+        """prepare() as the other methods have it, once it is known what the pod knows of names."""
+        return functools.partial(self.prepare, ends)
+
+    @contextlib.asynccontextmanager
+    async def prepare(
+        self, ends: Endpoints, plan: Plan, environment: Environment, engine: Engine, tunnel: Tunnel
+    ) -> AsyncIterator[Launch]:
+        """The whole machine is in the cluster until the context ends."""
+        async with AsyncExitStack() as stack:
+            names = take_pod_names(ends.resolv_conf, ends.hosts, plan.namespace)
+            included, held = self._included, self._held
+            excluded = await self._keep_out()
+            lookup = PodLookup(tunnel, names.nameservers)
+            stack.callback(lookup.close)
+            hosts = {split_name(host) for host in plan.also_hosts}
+            policy = Policy(pod=names, ranges=included, also=frozenset(hosts))
+            resolver = Resolver(policy, lookup.ask, chained=len(held.bypass) > 1)
+            servers = [
+                await stack.enter_async_context(NameServer(resolver, address, held.mark))
+                for address in observe_nameservers()
+            ]
+            also = {host: await self._addresses(lookup, host) for host in sorted(hosts)}
+            included += tuple(n for _, found in also.values() for n in found)
+            rules = self._redirect(
+                engine, tunnel, stack, included, excluded,
+                tuple((server.address, server.port) for server in servers), held.bypass,
+            )  # fmt: skip
+            # Undone first: the rules go before the listeners that they lead to.
+            stack.push_async_exit(self._firewall)
+            await self._firewall.start(rules)
+            for host, (ttl_s, known) in also.items():
+                self._follow(stack, lookup, host, ttl_s, set(known))
+            await probe.wait_ready(resolver, names, self._console)
+            environ = {**environment.process, **prompt(plan)}
+            launch = Launch(program=plan.program, argv=plan.argv, environ=environ)
+            directory = Path(tempfile.mkdtemp(prefix="telepresence-"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            yield put_substitutes(launch, directory / "bin", plan.method)
+
+    async def _keep_out(self) -> tuple[Network, ...]:
+        """What stays the laptop's, and a word to the user about each that may surprise."""
+        excluded = list(self._excluded)
+        own = await routes.observe_routes()
+        for route, device in routes.inside(self._included, own).items():
+            self._console.hint(f"{route} stays the laptop's own network ({device})")
+            excluded.append(route)
+        for narrow, (route, device) in routes.around(self._included, own).items():
+            self._console.hint(
+                f"{narrow} is the cluster's while this session lasts, though the laptop has a "
+                f"route to {route} ({device}); --never-proxy keeps a part of it"
+            )
+        return tuple(excluded)
+
+    def _redirect(
+        self,
+        engine: Engine,
+        tunnel: Tunnel,
+        stack: AsyncExitStack,
+        included: tuple[Network, ...],
+        excluded: tuple[Network, ...],
+        names: tuple[tuple[Address, int], ...],
+        bypass: tuple[int, ...],
+    ) -> Rules:
+        """Listeners for the families that are there.  IPv6 only where this machine has it."""
+        ports = {4: 0, 6: 0}
+        versions = {each.version for each in (*included, *(address for address, _ in names))}
+        for version in sorted(versions):
+            try:
+                door = _listen("127.0.0.1" if version == 4 else "::1")
+            except OSError as exc:
+                log.info("no IPv%d on this machine: %s", version, exc)
+                continue
+            server = RedirectServer(engine, door, tunnel=tunnel)
+            stack.callback(server.close)
+            ports[version] = server.port
+        return Rules(
+            included=tuple(n for n in included if ports[n.version]),
+            excluded=tuple(n for n in excluded if ports[n.version]),
+            port4=ports[4],
+            port6=ports[6],
+            names=names,
+            bypass=bypass,
+        )
+
+    async def _addresses(self, lookup: PodLookup, host: Labels) -> tuple[int, list[Network]]:
+        """TTL and addresses of a name, as the pod has them.  MethodError: it has none."""
+        text = b".".join(host).decode()
+        ttl_s, found = AGAIN_S[1], []
+        try:
+            for kind in (message.A, message.AAAA):
+                records, _, _ = message.take_records(await lookup.ask(host, kind))
+                for record in records:
+                    if record.kind == kind:
+                        ttl_s = min(ttl_s, record.ttl_s)
+                        found.append(ipaddress.ip_network(record.data))
+        except (TunnelError, message.Malformed) as exc:
+            raise MethodError(f"--also-proxy {text}: the pod cannot resolve it: {exc}") from exc
+        if not found:
+            raise MethodError(
+                f"--also-proxy {text}: the pod knows no address of that name",
+                hint="is it spelled right?  A name of the laptop's network is not the pod's.",
+            )
+        return max(ttl_s, AGAIN_S[0]), found
+
+    def _follow(
+        self,
+        stack: AsyncExitStack,
+        lookup: PodLookup,
+        host: Labels,
+        ttl_s: int,
+        known: set[Network],
+    ) -> None:
+        async def follow() -> None:
+            wait_s = ttl_s
+            while True:
+                await asyncio.sleep(wait_s)
+                try:
+                    wait_s, found = await self._addresses(lookup, host)
+                except MethodError as exc:
+                    log.warning("%s", exc)
+                    continue
+                new = set(found) - known
+                if new:
+                    log.info("%s is now also at %s", host, new)
+                    self._firewall.add(sorted(new, key=str))
+                    known.update(new)
+
+        task = asyncio.ensure_future(follow())
+        stack.callback(task.cancel)

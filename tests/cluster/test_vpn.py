@@ -1,0 +1,255 @@
+"""vpn-tcp on a laptop: every program of it is in the cluster, and afterwards nothing is left."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from laptop import Laptop, lent
+from rig import kubectl, objects
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, kubeconfig: Path) -> Iterator[Laptop]:
+    if os.geteuid() != 0 and shutil.which("sudo") is None:
+        pytest.skip("laptops need root or sudo")
+    with lent(tmp_path) as made:
+        before = made.rules()
+        yield made
+        assert made.rules() == before
+
+
+def cluster_ip(service: str) -> str:
+    return str(kubectl("get", "service", service, "-o", "jsonpath={.spec.clusterIP}"))
+
+
+def test_every_form_of_a_name_and_every_kind_of_address(laptop: Laptop) -> None:
+    forms = ["helloworld", "helloworld.default", "helloworld.default.svc",
+             "helloworld.default.svc.cluster.local", cluster_ip("helloworld"), "web-0.web",
+             "web-1.web.default"]  # fmt: skip
+    script = "; ".join(f"curl -sS -m 10 http://{form} | cut -c1-5" for form in forms)
+    done = laptop("--run", "sh", "-c", script)
+    assert done.out.split() == ["Hello"] * len(forms), done.err
+
+
+def test_pods_by_their_own_addresses(laptop: Laptop) -> None:
+    ips = [pod["status"]["podIP"] for pod in objects("pods", "-l", "app=web")]
+    assert len(ips) == 2
+    done = laptop("--run", "sh", "-c", f"for ip in {' '.join(ips)}; do curl -sS -m 10 $ip; done")
+    assert "web-0" in done.out
+    assert "web-1" in done.out
+
+
+def test_dig_gets_true_answers_of_every_type(laptop: Laptop) -> None:
+    ip = cluster_ip("redis-master")
+    script = f"""
+status() {{ dig "$@" | sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p'; }}
+for name in redis-master redis-master.default redis-master.default.svc.cluster.local; do
+  echo $(status $name) $(dig +short $name | tail -1) $(dig +tcp +short $name | tail -1) \\
+    $(status AAAA $name) $(dig +short AAAA $name | grep :)
+done
+echo srv $(dig +short SRV _http._tcp.helloworld.default | tail -1)
+echo ptr $(dig +short -x {ip})
+echo headless $(dig +short web | grep -c '^10[.]')
+status no-such.default.svc.cluster.local
+status no-such
+echo public $(dig +short www.internet.example) $(dig +short TXT corp.example)
+"""
+    lines = laptop("--run", "bash", "-c", script).out.splitlines()
+    assert lines[:3] == [f"NOERROR {ip} {ip} NOERROR"] * 3
+    assert lines[3:] == [
+        "srv 0 100 80 helloworld.default.svc.cluster.local.",
+        "ptr redis-master.default.svc.cluster.local.",
+        "headless 2",
+        "NXDOMAIN",
+        "NXDOMAIN",
+        'public 198.18.0.1 "the company\'s own zone"',
+    ]
+
+
+def test_libc_sees_no_ipv6_address_where_there_is_none(laptop: Laptop) -> None:
+    script = """
+getent ahostsv4 redis-master | head -1; getent ahostsv6 redis-master | head -1
+getent hosts no-such; echo $?
+"""
+    done = laptop("--run", "sh", "-c", script)
+    ip = cluster_ip("redis-master")
+    first, second, code = done.out.splitlines()
+    assert first.split()[0] == ip
+    assert second.split()[0] == f"::ffff:{ip}"  # getent's own AI_V4MAPPED
+    assert code == "2"
+
+
+def test_external_names(laptop: Laptop, namespace: str) -> None:
+    kubectl("create", "service", "externalname", "alias", "-n", namespace,
+            "--external-name", "helloworld.default.svc.cluster.local")  # fmt: skip
+    done = laptop("--run", "sh", "-c", f"dig +short alias.{namespace} | head -2; "
+                  f"curl -sS -m 10 http://alias.{namespace} | cut -c1-5")  # fmt: skip
+    assert done.out.splitlines()[-1] == "Hello", done.err
+
+
+def test_the_laptops_own_names_and_web_stay_its_own(laptop: Laptop) -> None:
+    done = laptop("--run", "sh", "-c", "curl -sS http://www.internet.example; curl -sS "
+                  "http://intranet; curl -sS http://intranet.corp.example")  # fmt: skip
+    assert [line.split(",")[0] for line in done.out.splitlines()] == ["Hello from the Internet"] * 3
+
+
+def test_a_company_name_is_never_a_cluster_name_by_accident(laptop: Laptop, namespace: str) -> None:
+    """`wiki` is the company's, and a Service is called so too."""
+    kubectl("create", "service", "clusterip", "wiki", "-n", namespace, "--tcp=80")
+    done = laptop("--namespace", namespace, "--run", "dig", "+short", "wiki.corp.example")
+    assert done.out == "198.18.0.80\n"
+
+
+def test_a_service_that_did_not_exist_at_the_start(laptop: Laptop, namespace: str) -> None:
+    with laptop.running("--run", "sh", "-c", f"read x; getent hosts later.{namespace}") as process:
+        laptop.wait_log("names work")
+        kubectl("create", "service", "clusterip", "later", "-n", namespace, "--tcp=80")
+        wanted = kubectl("get", "service", "later", "-n", namespace,
+                         "-o", "jsonpath={.spec.clusterIP}")  # fmt: skip
+        time.sleep(1)  # the cluster's DNS has to hear of it
+        out, _ = process.communicate("go\n", timeout=30)
+    assert out.split()[0] == wanted
+
+
+def test_a_refused_port_is_known_at_once(laptop: Laptop) -> None:
+    program = """
+import socket, time
+began = time.monotonic()
+try:
+    print("read", socket.create_connection(("web-0.web", 1), 10).recv(1))
+except ConnectionError as error:
+    print(type(error).__name__)
+print(time.monotonic() - began < 0.5)
+"""
+    done = laptop("--run", "python3", "-c", program)
+    assert done.out.splitlines()[1] == "True", done.out
+    assert done.out.splitlines()[0] in ("ConnectionResetError", "ConnectionRefusedError")
+
+
+def test_another_shell_of_the_laptop_is_in_the_cluster_too(laptop: Laptop) -> None:
+    with laptop.running("--run", "sleep", "60"):
+        laptop.wait_log("started")
+        assert laptop.run("curl", "-sS", "-m", "10", "http://helloworld").startswith("Hello")
+
+
+def test_also_proxy_by_address_range_and_name_and_never_proxy(laptop: Laptop) -> None:
+    """The Internet's web server is another one, or none, for the pod."""
+    ask = "curl -sS -m 5 http://198.18.0.1 | cut -c1-23"
+    for words, own in (
+        (("--also-proxy", "198.18.0.1"), False),
+        (("--also-proxy", "198.18.0.0/24", "--never-proxy", "198.18.0.1"), True),
+    ):
+        done = laptop(*words, "--run", "sh", "-c", ask)
+        assert (done.out == "Hello from the Internet\n") is own, (words, done.out, done.err)
+    done = laptop("--also-proxy", "helloworld.default.svc.cluster.local", "--run", "true")
+    assert done.code == 0, done.err
+    done = laptop("--also-proxy", "no-such-host.invalid", "--run", "true")
+    assert done.code == 255
+    assert "no-such-host.invalid" in done.err
+
+
+def test_ping_and_traceroute_say_what_they_cannot(laptop: Laptop) -> None:
+    done = laptop("--run", "sh", "-c", "ping -c 1 redis-master; echo $?; traceroute x; echo $?")
+    assert done.out.split() == ["55", "55"]
+    assert "ICMP" in done.err
+
+
+def test_overlapping_sessions_are_refused_by_name(laptop: Laptop) -> None:
+    with laptop.running("-n", "t-vpn-first", "--run", "sleep", "60"):
+        laptop.wait_log("started")
+        done = laptop("--logfile", "second.log", "--run", "true")
+        assert done.code == 255
+        assert "t-vpn-first" in done.err
+
+
+def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
+    """A second network of the laptop, whose route lies in the range of the Services."""
+    laptop.run("sh", "-c", "ip link add vpn0 type veth peer name vpn1; ip link set vpn0 up; "
+               "ip link set vpn1 up; ip address add 10.96.77.1/24 dev vpn0")  # fmt: skip
+    done = laptop("--verbose", "--run", "sh", "-c", "curl -sS http://helloworld | cut -c1-5; "
+                  "nft list ruleset | grep -c 'daddr 10.96.77.0/24 return'")  # fmt: skip
+    assert done.out.split() == ["Hello", "1"], done.err
+    assert "10.96.77.0/24 stays the laptop's own network (vpn0)" in done.err
+
+
+def test_a_resolver_of_the_laptops_own(laptop: Laptop) -> None:
+    """dnsmasq on loopback, asked by programs, in front of the company's server."""
+    laptop.run("sh", "-c", "printf 'nameserver 127.0.0.1\\nsearch corp.example\\n' "
+               "> /etc/resolv.conf; PATH=$PATH:/usr/sbin dnsmasq --no-resolv --no-hosts --pid-file "
+               "--server 198.18.0.53 --listen-address 127.0.0.1 --bind-interfaces")  # fmt: skip
+    script = """
+for name in helloworld helloworld.default.svc.cluster.local intranet www.internet.example; do
+  curl -sS -m 10 http://$name | cut -c1-5
+done
+dig +short +tcp helloworld.default @127.0.0.1 | tail -1
+"""
+    done = laptop("--run", "sh", "-c", script)
+    assert done.out.split() == ["Hello"] * 4 + [cluster_ip("helloworld")], done.err
+
+
+GO = """
+package main
+import ("fmt"; "io"; "net/http")
+func main() {
+	answer, err := http.Get("http://helloworld.default")
+	if err != nil { panic(err) }
+	body, _ := io.ReadAll(answer.Body)
+	fmt.Printf("%.5s", body)
+}
+"""
+
+
+def test_a_static_program_of_go_with_its_own_resolver(laptop: Laptop, tmp_path: Path) -> None:
+    (tmp_path / "get.go").write_text(GO)
+    subprocess.run(
+        ["go", "build", "-o", "get", "get.go"], cwd=tmp_path, check=True, timeout=200,
+        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"},
+    )  # fmt: skip
+    done = laptop("--run", str(tmp_path / "get"))
+    assert done.out == "Hello", done.err
+
+
+def test_iptables_do_as_well_as_nft(laptop: Laptop) -> None:
+    """A rule of the laptop's own keeps the table there, which iptables makes and never removes."""
+    own = "iptables -t nat -A OUTPUT -d 192.0.2.1 -j ACCEPT"
+    laptop.run("sh", "-c", f"PATH=$PATH:/usr/sbin; {own}; iptables -t nat -L > /dev/null")
+    before = laptop.rules()
+    done = laptop("--run", "sh", "-c", "curl -sS http://helloworld.default | cut -c1-5",
+                  env={"TELEPRESENCE_FIREWALL": "nat"})  # fmt: skip
+    assert done.out == "Hello\n", done.err
+    # PREROUTING comes with the first rule that goes there, and is empty again.
+    after = laptop.rules()
+    assert "sshuttle" not in after
+    assert after.count(" -j ACCEPT") == before.count(" -j ACCEPT") == 1
+    laptop.run(
+        "sh", "-c", "PATH=$PATH:/usr/sbin; nft flush ruleset; nft delete table ip nat || true"
+    )
+
+
+@pytest.mark.parametrize("victim", ["command", "outer", "inner"])
+def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victim: str) -> None:
+    before = laptop.rules()
+    with laptop.running("-n", f"t-vpn-{victim}", "--run", "sleep", "60") as process:
+        laptop.wait_log("started")
+        running = [(pid, words) for pid, words in laptop.processes() if "sandbox" not in words]
+        helpers = [pid for pid, words in running if "privileged.py" in words]
+        command = [pid for pid, words in running if "bin/telepresence" in words]
+        assert laptop.rules() != before
+        pid = {"command": command[0], "outer": helpers[0], "inner": helpers[1]}[victim]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while laptop.rules() != before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        code = process.wait(30)
+    if victim == "command":
+        subprocess.run(["kubectl", "delete", "pod", f"t-vpn-{victim}", "--now"], check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+    else:
+        assert code == 255
