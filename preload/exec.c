@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_MAX = 4096, VARIABLES = 5 };
+enum { VALUE_MAX = 4096, VARIABLES = 6 };
 
 /* The first is a list, of which the shim has to be one; the others have to be there. */
 #ifdef __APPLE__
@@ -16,7 +16,7 @@ enum { VALUE_MAX = 4096, VARIABLES = 5 };
 static const char preload[] = PRELOAD "=";
 static const char *const names[VARIABLES] = {
 	"TORSOCKS_CONF_FILE=", "TORSOCKS_USERNAME=",	  "TORSOCKS_PASSWORD=",
-	"TORSOCKS_LOG_LEVEL=", "TORSOCKS_LOG_FILE_PATH=",
+	"TORSOCKS_LOG_LEVEL=", "TORSOCKS_LOG_FILE_PATH=", "TELEPRESENCE_SIP=",
 };
 
 static char saved_preload[VALUE_MAX]; /* up to the shim itself; "": it was loaded otherwise */

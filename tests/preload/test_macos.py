@@ -14,7 +14,7 @@ import pytest
 import ziglang
 from telepresence._preload_ffi import ffi, lib
 
-from shim_rig import ROOT
+from shim_rig import ROOT, Rig
 
 sys.path.append(str(ROOT / "tests" / "unit" / "method"))
 from signatures import signed_as
@@ -280,3 +280,11 @@ def test_what_cannot_be_started_is_said(starter: Path, mirror: Path, tmp_path: P
     Path(script(tmp_path, "")).chmod(0o644)
     said = start(starter, mirror, "spawnp", "script", path=f"{tmp_path}:/none")
     assert said == (13, "")  # EACCES, though a later folder does not exist
+
+
+def test_the_mirrors_place_survives_an_empty_environment(rig: Rig) -> None:
+    """As the shim's own variables do, which exec.c hands on; that part is the same on Linux."""
+    said = rig.run(["env", "-i", "env"], "TorPort 1\n", env={"TELEPRESENCE_SIP": "/a/mirror"})
+    assert "TELEPRESENCE_SIP=/a/mirror" in said.stdout.splitlines()
+    without = rig.run(["env", "-i", "env"], "TorPort 1\n")
+    assert "TELEPRESENCE_SIP" not in without.stdout
