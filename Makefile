@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BUILT := build/.built
 PACKAGED := build/.packages
 NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*.c preload/*.h) \
-	$(wildcard supervisor/* sftp/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
+	$(wildcard supervisor/* sftp/* realpaths/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 

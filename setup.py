@@ -20,6 +20,7 @@ PROGRAMS = (
     ("telepresence-preload", f"preload/{SHIM}", "method"),
     (SUPERVISOR, f"supervisor/{SUPERVISOR}", "method"),
     ("telepresence-sftp", "sftp/telepresence-sftp", "volumes"),
+    ("telepresence-realpaths", "realpaths/telepresence-realpaths", "volumes"),
     ("telepresence-anyuid", "sftp/libtelepresence-anyuid.so", "agent"),
 )
 

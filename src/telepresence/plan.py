@@ -88,8 +88,24 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     return facts.shim, None, (note,)
 
 
+def _refuse_real_paths(options: Options, facts: Facts) -> None:
+    if options.mount.mode == "none":
+        raise UsageError(
+            "--volumes-at-real-paths needs the volumes, which --mount leaves out",
+            hint="leave one of the two away",
+        )
+    why = facts.no_namespace or facts.no_fuse
+    if why:
+        raise MethodError(
+            f"volumes cannot be at their own paths: {why}",
+            hint="without --volumes-at-real-paths they are under $TELEPRESENCE_ROOT where FUSE is",
+        )
+
+
 def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]]:
     """What is done about volumes, and what the user should know of it."""
+    if options.volumes_at_real_paths:
+        _refuse_real_paths(options, facts)
     if options.mount.mode == "none":
         return options.mount, ()
     if facts.no_mount:
@@ -177,6 +193,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         is_shell=not options.command,
         environ=facts.environ,
         mount=mount,
+        volumes_at_real_paths=options.volumes_at_real_paths,
         env_include=options.env_include,
         env_exclude=options.env_exclude,
         env_json=options.env_json,

@@ -27,6 +27,7 @@ from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.undo import Undo
 from telepresence.values import ExitStatus, Options, Plan
+from telepresence.volumes.realpaths import at_real_paths
 from telepresence.volumes.tree import Tree
 
 if TYPE_CHECKING:
@@ -205,6 +206,10 @@ async def _stages(
     if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
         console.say(note)
     console.stage("volumes mounted")
+    if plan.volumes_at_real_paths and tree.root is not None:
+        launch, left_out = at_real_paths(launch, tree.root, ends.mounts)
+        for note in left_out:
+            console.say(note)
     if claim is not None:
         await claim.alone()
         console.stage("workload's pods gone")

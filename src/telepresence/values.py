@@ -58,6 +58,7 @@ class Options:
     logfile: str
     verbose: bool
     mount: Mounting = Mounting(mode="none")
+    volumes_at_real_paths: bool = False
     env_include: tuple[str, ...] = ()  # patterns of names
     env_exclude: tuple[str, ...] = ()
     env_json: str | None = None
@@ -119,6 +120,7 @@ class Facts:
     program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
     no_fuse: str = ""  # why nothing can be mounted; "" when it can
+    no_namespace: str = ""  # why volumes cannot be at their own paths, if that was asked for
     no_mount: str = ""  # what is wrong with the place that was asked for
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
     user: str = ""  # name@host, told to others who want the same workload
@@ -156,6 +158,7 @@ class Plan:
     environ: dict[str, str] = field(repr=False)
     resume_timeout_s: float = 60.0
     mount: Mounting = Mounting(mode="none")
+    volumes_at_real_paths: bool = False
     env_include: tuple[str, ...] = ()
     env_exclude: tuple[str, ...] = ()
     env_json: str | None = None

@@ -238,6 +238,37 @@ def test_a_configmap_that_changes_is_seen(telepresence: Telepresence, web: str) 
         assert session.read("/app/one.conf") == "from the map", "kubelet never renews a subPath"
 
 
+def test_a_program_made_for_the_pod_reads_its_files_at_their_real_paths(
+    telepresence: Telepresence, web: str
+) -> None:
+    script = (
+        "cat /etc/config/plain /etc/secret/password /app/one.conf /etc/projected/deep/er/plain; "
+        "echo x > /etc/config/new; echo kept > /scratch/new && cat /scratch/new; "
+        "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace; echo; "
+        "curl -s http://helloworld.default | head -c 13"
+    )
+    done = telepresence(*INJECT, "--namespace", web, "-s", "web", "--volumes-at-real-paths",
+                        "--run", "sh", "-c", script)  # fmt: skip
+    assert done.out.splitlines() == [
+        "from the maphunter2from the mapfrom the mapkept", web, "Hello, world!"
+    ], done.err  # fmt: skip
+    assert "Read-only file system" in done.err
+    assert not Path("/etc/config").exists()
+
+
+def test_proot_shows_a_volume_at_its_path_as_documented(
+    telepresence: Telepresence, web: str
+) -> None:
+    script = (
+        "proot -b $TELEPRESENCE_ROOT/var/run/secrets/:/var/run/secrets "
+        "-b $TELEPRESENCE_ROOT/etc/config:/etc/config "
+        "sh -c 'cat /var/run/secrets/kubernetes.io/serviceaccount/namespace /etc/config/plain'"
+    )
+    done = telepresence(*INJECT, "--inject", "preload", "--namespace", web, "-s", "web",
+                        "--run", "sh", "-c", script)  # fmt: skip
+    assert done.out == f"{web}from the map", done.err
+
+
 def test_a_pod_of_any_user(telepresence: Telepresence, namespace: str, host: Path) -> None:
     apply(namespace, *volume_objects(namespace, host), deployment(host, user=123_456))
     until_ready(namespace, "deployment/web")

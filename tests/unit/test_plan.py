@@ -235,3 +235,14 @@ def test_a_bad_place_for_the_volumes_is_refused() -> None:
     taken = dataclasses.replace(FACTS, no_mount="/mnt: something is mounted there")
     with pytest.raises(MethodError, match=r"^cannot mount on /mnt: something is mounted there$"):
         plan(cli.parse(["--mount", "/mnt", "--run", "x"]), taken)
+
+
+def test_real_paths_are_refused_where_they_cannot_be() -> None:
+    asked = cli.parse(["--volumes-at-real-paths", "--run", "x"])
+    assert plan(asked).volumes_at_real_paths
+    barred = dataclasses.replace(FACTS, no_namespace="this kernel allows no user namespace")
+    for facts, why in ((barred, "no user namespace"), (NO_FUSE, "no sshfs")):
+        with pytest.raises(MethodError, match=f"at their own paths: .*{why}"):
+            plan(asked, facts)
+    with pytest.raises(UsageError, match="needs the volumes, which --mount leaves out"):
+        plan(dataclasses.replace(asked, mount=Mounting(mode="none")))

@@ -35,3 +35,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "one, none, or this one, which is made if it is missing (default: a temporary one, or "
         "none where FUSE or sshfs is missing)",
     )
+    add(
+        "--volumes-at-real-paths",
+        action="store_true",
+        help="show each volume of the pod at its own path as well, to the command alone (Linux; "
+        "default: under $TELEPRESENCE_ROOT only)",
+    )

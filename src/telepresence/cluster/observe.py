@@ -10,6 +10,7 @@ import getpass
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -65,6 +66,18 @@ def _no_fuse() -> str:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return "you may not use FUSE: /dev/fuse is for others alone"
     return ""
+
+
+def _no_namespace() -> str:
+    """What the kernel says to a mount namespace, "" when it allows one."""
+    if sys.platform != "linux":
+        return "that is for Linux"
+    program = Path(__file__).parent.parent / "volumes" / "telepresence-realpaths"
+    try:
+        done = subprocess.run([program, "--check"], stderr=subprocess.PIPE, check=False)
+    except OSError as exc:
+        return f"{program}: {exc.strerror}"
+    return done.stderr.decode(errors="replace").strip() if done.returncode else ""
 
 
 def _no_mount(place: Path) -> str:
@@ -128,6 +141,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         program_closed=why_closed(program or shell),
         environ=environ,
         no_fuse=_no_fuse(),
+        no_namespace=_no_namespace() if options.volumes_at_real_paths else "",
         no_mount=_no_mount(options.mount.path) if options.mount.path else "",
         unwritable=tuple(
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
