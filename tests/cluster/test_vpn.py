@@ -168,6 +168,19 @@ def test_overlapping_sessions_are_refused_by_name(laptop: Laptop) -> None:
         assert "t-vpn-first" in done.err
 
 
+def test_two_sessions_at_once_while_their_ranges_differ(laptop: Laptop) -> None:
+    """The names of both are answered, and the one goes on when the other has ended."""
+    apart = ["--never-proxy", "10.0.0.0/8", "--also-proxy", "203.0.113.7"]
+    with laptop.running("-n", "t-vpn-first", "--run", "sleep", "60"):
+        laptop.wait_log("started")
+        script = "curl -sS -m 10 http://helloworld.default | cut -c1-5; getent hosts intranet"
+        done = laptop(*apart, "--logfile", "second.log", "--run", "sh", "-c", script)
+        assert done.out.split()[:2] == ["Hello", "198.18.0.80"], done.err
+        done = laptop("--logfile", "third.log", "--run", "true")
+        assert "t-vpn-first" in done.err
+        assert laptop.run("curl", "-sS", "-m", "10", "http://helloworld").startswith("Hello")
+
+
 def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
     """A second network of the laptop, whose route lies in the range of the Services."""
     laptop.run("sh", "-c", "ip link add vpn0 type veth peer name vpn1; ip link set vpn0 up; "
@@ -248,8 +261,10 @@ def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victim: str) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         code = process.wait(30)
-    if victim == "command":
-        subprocess.run(["kubectl", "delete", "pod", f"t-vpn-{victim}", "--now"], check=True,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
+    if victim == "command":  # the guard deletes the pod
+        deadline = time.monotonic() + 30
+        while objects("pods", f"--field-selector=metadata.name=t-vpn-{victim}"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
     else:
         assert code == 255

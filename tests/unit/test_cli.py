@@ -51,6 +51,7 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["-m", "inject-tcp"], {}),
         (["--method", "inject-tcp"], {}),
         (["-m", "vpn-tcp"], {"method": "vpn-tcp"}),
+        (["--local-cluster"], {}),
         (
             ["--also-proxy", "DB.example.com", "--also-proxy", "10.1.2.3/8", "--also-proxy", "::1"],
             {"also_proxy": ("db.example.com", "10.0.0.0/8", "::1/128")},

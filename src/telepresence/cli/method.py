@@ -10,6 +10,13 @@ import argparse
 from telepresence.cli.words import network, proxied
 
 
+class _Needless(argparse.Action):
+    """Telepresence 1's users have it in their scripts."""
+
+    def __call__(self, *_: object) -> None:
+        """No name can go in a circle, on whatever cluster (docs/vpn-tcp.md)."""
+
+
 def add_to(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the network").add_argument
     add(
@@ -36,6 +43,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         type=network,
         metavar="IP|RANGE",
         help="vpn-tcp: leave this to the laptop's own network; may be given several times",
+    )
+    add(
+        "--local-cluster",
+        action=_Needless,
+        nargs=0,
+        dest=argparse.SUPPRESS,
+        help="accepted, and not needed: a cluster on this machine works without it",
     )
     add(
         "--inject",

@@ -171,35 +171,46 @@ def make_answer(
     return bytes(out)
 
 
-def rename(question: Question, found: Labels, answer: bytes) -> bytes:
-    """The answer for another name as an answer to this question, joined by a CNAME."""
+def rename(question: Question, found: Labels, answer: bytes) -> tuple[bytes, int]:
+    """The answer for another name as an answer to this question, joined by a CNAME; and for how
+    long it may be kept."""
     answers, authority, additional = take_records(answer)
+    lifetime_s = _lifetime_s(rcode(answer), answers, authority)
+    if found == question.labels and all(record.kind != OPT for record in additional):
+        return answer, lifetime_s
     if found != question.labels and answers:
         alias = Record(question.wire[:-4], CNAME, 1, answers[0].ttl_s, make_name(found))
         answers = [alias, *answers]
     additional = [record for record in additional if record.kind != OPT]
-    return make_answer(question, rcode(answer), answers, authority, additional)
+    return make_answer(question, rcode(answer), answers, authority, additional), lifetime_s
 
 
-def lifetime_s(answer: bytes) -> int:
-    """How long it may be kept: the least TTL, or what the SOA says about "none" (RFC 2308)."""
-    answers, authority, _ = take_records(answer)
+def _lifetime_s(code: int, answers: list[Record], authority: list[Record]) -> int:
+    """The least TTL, or what the SOA says about "none" (RFC 2308)."""
     if any(record.kind != CNAME for record in answers):
         return min(record.ttl_s for record in answers)
     soa = [record for record in authority if record.kind == SOA]
-    if rcode(answer) not in (NOERROR, NXDOMAIN) or not soa:
+    if code not in (NOERROR, NXDOMAIN) or not soa:
         return 0
     return min(soa[0].ttl_s, int.from_bytes(soa[0].data[-4:], "big"))
 
 
+def _after_name(data: bytes, at: int) -> int:
+    while size := data[at]:
+        if size & 0xC0 == 0xC0:
+            return at + 2
+        at += size + 1
+    return at + 1
+
+
 def ttl_places(answer: bytes) -> list[int]:
-    """Where in the message each TTL is."""
+    """Where in a message, which has been read before, each TTL is."""
     questions, *counts = struct.unpack_from("!4H", answer, 4)
     at, places = HEADER_BYTES, []
     for _ in range(questions):
-        at = _take_name(answer, at)[1] + 4
+        at = _after_name(answer, at) + 4
     for _ in range(sum(counts)):
-        at = _take_name(answer, at)[1]
+        at = _after_name(answer, at)
         places.append(at + 4)
         at += 10 + int.from_bytes(answer[at + 8 : at + 10], "big")
     return places

@@ -190,15 +190,15 @@ class Resolver:
         key = question.labels, question.kind
         self._asking.add(key)
         try:
-            answer = message.rename(question, name, await self._ask(name, question.kind))
-            lifetime_s = message.lifetime_s(answer)
+            found = await self._ask(name, question.kind)
+            answer, lifetime_s = message.rename(question, name, found)
         except (TunnelError, message.Malformed) as exc:
             log.warning("%s: %s", b".".join(name).decode(errors="replace"), exc)
             return message.make_answer(question, message.SERVFAIL, [])
         finally:
             self._asking.discard(key)
-        found = message.rcode(answer) == message.NOERROR
-        if lifetime_s and (found or self._policy.choose(question.labels).whole is not None):
+        exists = message.rcode(answer) == message.NOERROR
+        if lifetime_s and (exists or self._policy.choose(question.labels).whole is not None):
             while len(self._kept) >= REMEMBERED:
                 del self._kept[next(iter(self._kept))]
             now_s = self._clock()

@@ -69,3 +69,16 @@ def around(
         for route, device in routes.items()
         if route.version == narrow.version and route != narrow and narrow.subnet_of(route)  # type: ignore[arg-type] # same
     }
+
+
+def without(ranges: Iterable[Network], kept: Iterable[Network]) -> tuple[Network, ...]:
+    """The ranges with holes in them."""
+    left = list(ranges)
+    for hole in kept:
+        before, left = left, []
+        for wide in before:
+            if wide.version != hole.version or not wide.overlaps(hole):
+                left.append(wide)
+            elif hole.prefixlen > wide.prefixlen:
+                left += wide.address_exclude(hole)  # type: ignore[arg-type] # one version
+    return tuple(left)

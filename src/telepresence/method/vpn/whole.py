@@ -75,7 +75,8 @@ class Vpn:
             found = await self._ranges
             self._included = networks((*found.pods, *found.services, *self._plan.also_networks))
             self._excluded = networks((*self._plan.never_proxy, *found.servers))
-            claimed = claim(self._plan.pod_name, self._included)
+            held = routes.without(self._included, networks(self._plan.never_proxy))
+            claimed = claim(self._plan.pod_name, held)
             self._held = self._stack.enter_context(claimed)
         except BaseException:
             await self.__aexit__(None, None, None)

@@ -76,7 +76,7 @@ def test_records_survive_as_dnslib_reads_them() -> None:
 
 def test_another_name_is_joined_by_a_cname() -> None:
     question = asked("redis-master.default")
-    renamed = dnslib.DNSRecord.parse(message.rename(question, FULL, answer(LINES[0])))
+    renamed = dnslib.DNSRecord.parse(message.rename(question, FULL, answer(LINES[0]))[0])
     assert str(renamed.q.qname) == "redis-master.default."
     assert [str(each.rname) for each in renamed.rr] == [
         "redis-master.default.",
@@ -91,17 +91,24 @@ def test_nodata_stays_nodata() -> None:
     reply = dnslib.DNSRecord.question("redis-master.default.svc.cluster.local", "AAAA").reply()
     reply.add_auth(*dnslib.RR.fromZone("cluster.local. 30 SOA ns. admin. 1 2 3 4 17"))
     question = asked("redis-master", "AAAA")
-    renamed = message.rename(question, FULL, bytes(reply.pack()))
+    renamed, lifetime_s = message.rename(question, FULL, bytes(reply.pack()))
     parsed = dnslib.DNSRecord.parse(renamed)
     assert not parsed.rr
     assert parsed.header.rcode == 0
-    assert message.lifetime_s(renamed) == 17
+    assert lifetime_s == 17
 
 
-def test_lifetimes() -> None:
-    assert message.lifetime_s(answer(LINES[0], "a. 3 A 1.2.3.4")) == 3
-    assert message.lifetime_s(answer()) == 0
-    assert message.lifetime_s(answer("a.example. 60 CNAME b.example.")) == 0
+@pytest.mark.parametrize(("lines", "lifetime_s"), [
+    ([LINES[0], "a. 3 A 1.2.3.4"], 3), ([], 0), (["a.example. 60 CNAME b.example."], 0),
+])  # fmt: skip
+def test_lifetimes(lines: list[str], lifetime_s: int) -> None:
+    assert message.rename(asked("x"), FULL, answer(*lines))[1] == lifetime_s
+
+
+def test_an_answer_for_the_very_name_is_passed_on_as_it_is() -> None:
+    whole = answer(*LINES)
+    full = asked("redis-master.default.svc.cluster.local")
+    assert message.rename(full, FULL, whole) == (whole, 5)
 
 
 def test_an_answer_is_finished_for_its_client() -> None:

@@ -40,3 +40,14 @@ def test_inside_and_around() -> None:
 
 def test_this_machines_routes_can_be_read() -> None:
     assert all(network.prefixlen >= 8 for network in asyncio.run(routes.observe_routes()))
+
+
+def test_ranges_with_holes() -> None:
+    hole = ipaddress.ip_network("10.96.128.0/17")
+    six = ipaddress.ip_network("fd00::/64")
+    assert routes.without([SERVICES, PODS, six], [hole, PODS]) == (
+        ipaddress.ip_network("10.96.0.0/17"),
+        six,
+    )
+    assert routes.without([hole], [SERVICES]) == ()
+    assert routes.without([hole], []) == (hole,)
