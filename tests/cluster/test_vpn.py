@@ -1,6 +1,7 @@
 """vpn-tcp on a laptop: every program of it is in the cluster, and afterwards nothing is left."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from laptop import Laptop, lent
-from rig import kubectl, objects
+from rig import COMMAND, kubectl, objects
 
 
 @pytest.fixture
@@ -243,6 +244,30 @@ def test_iptables_do_as_well_as_nft(laptop: Laptop) -> None:
     laptop.run(
         "sh", "-c", "PATH=$PATH:/usr/sbin; nft flush ruleset; nft delete table ip nat || true"
     )
+
+
+def test_without_a_privilege_it_is_refused_before_anything_is_changed(
+    tmp_path: Path, kubeconfig: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become a user whom sudo does not know")
+    nobody = pwd.getpwnam("nobody")
+    own = tmp_path / "kubeconfig"
+    shutil.copy(kubeconfig, own)
+    for path in (own, tmp_path):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    done = subprocess.run(
+        [str(COMMAND), "-m", "vpn-tcp", "-n", "t-vpn-nobody", "--run", "true"], cwd=tmp_path,
+        user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
+        env={"KUBECONFIG": str(own), "HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 255
+    assert "sudo" in done.stderr
+    assert "inject-tcp" in done.stderr
+    assert "created pod" not in (tmp_path / "telepresence.log").read_text()
 
 
 @pytest.mark.parametrize("victim", ["command", "outer", "inner"])
