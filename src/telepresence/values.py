@@ -199,6 +199,14 @@ class ApiAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchList:
+    """How the container completes names: resolv.conf(5), `search` and `ndots`."""
+
+    domains: tuple[str, ...] = ()
+    ndots: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
     """What the agent tells of its container: its environment, as bytes, mounts and names."""
 
@@ -210,10 +218,12 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The variables that are taken from the pod, and all that a process on the laptop gets."""
+    """The variables that are taken from the pod, all that a process on the laptop gets, and how the
+    pod completes names."""
 
     pod: dict[bytes, bytes] = field(repr=False)
     process: dict[bytes, bytes] = field(repr=False)
+    search: SearchList = SearchList()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from telepresence.mountinfo import is_volume
+from telepresence.resolvconf import take_search
 from telepresence.values import Endpoints, Environment, Plan, Pod
 
 # The laptop's own: the pod's would keep the laptop's programs from starting, from finding their
@@ -57,4 +58,4 @@ def make_environment(
     if root is not None:
         taken[b"TELEPRESENCE_ROOT"] = os.fsencode(root)
     laptop = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
-    return Environment(pod=taken, process=laptop | taken)
+    return Environment(pod=taken, process=laptop | taken, search=take_search(ends.resolv_conf))

@@ -23,7 +23,7 @@ from telepresence.fastpath import Engine, SocksServer, Tunnel
 from telepresence.method.sip import system_mirror, unprotected
 from telepresence.method.substitutes import put_substitutes
 from telepresence.method.supervise import supervised
-from telepresence.values import Environment, Launch, Plan
+from telepresence.values import Environment, Launch, Plan, SearchList
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,12 @@ def prompt(plan: Plan) -> dict[bytes, bytes]:
     return {b"TELEPRESENCE_CONTEXT": plan.context.encode(), b"PROMPT_COMMAND": PROMPT}
 
 
-def write_settings(path: Path, *, port: int, username: str, password: str) -> None:
+NO_SEARCH = SearchList()
+
+
+def write_settings(
+    path: Path, *, port: int, username: str, password: str, search: SearchList = NO_SEARCH
+) -> None:
     lines = (
         "TorAddress 127.0.0.1",
         f"TorPort {port}",
@@ -54,6 +59,8 @@ def write_settings(path: Path, *, port: int, username: str, password: str) -> No
         "TelepresencePipeline 1",  # our server reads greeting, password and request in one piece
         "AllowInbound 1",
         "AllowOutboundLocalhost 1",
+        *(f"TelepresenceSearch {domain}" for domain in search.domains),
+        f"TelepresenceNdots {search.ndots}",
     )
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write("\n".join(lines) + "\n")
@@ -75,7 +82,13 @@ async def prepare(
     )
     try:
         settings = directory / "preload.conf"
-        write_settings(settings, port=server.port, username=username, password=password)
+        write_settings(
+            settings,
+            port=server.port,
+            username=username,
+            password=password,
+            search=environment.search,
+        )
         environ = dict(environment.process)
         if plan.shim is not None:
             before = environ.get(PRELOAD.encode())

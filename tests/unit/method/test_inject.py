@@ -16,7 +16,7 @@ import pytest
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.method import inject
 from telepresence.method.sip import Mirror
-from telepresence.values import Environment, Launch, Plan
+from telepresence.values import Environment, Launch, Plan, SearchList
 
 DEADLINE_S = 10.0
 PLAN = Plan(
@@ -84,6 +84,15 @@ def test_a_library_that_was_preloaded_before_still_is(engine: Engine) -> None:
 
     before = {inject.PRELOAD.encode(): b"/lib/other.so"}
     inside(engine, look, environment=Environment(pod={}, process=before))
+
+
+def test_the_settings_have_the_pods_search_list(engine: Engine) -> None:
+    def look(launch: Launch, settings: dict[str, str]) -> None:
+        assert settings["TelepresenceSearch"] == "default.svc.cluster.local"
+        assert settings["TelepresenceNdots"] == "5"
+
+    search = SearchList(domains=("default.svc.cluster.local",), ndots=5)
+    inside(engine, look, environment=dataclasses.replace(ENVIRONMENT, search=search))
 
 
 def test_the_settings_are_for_their_owner_and_go_with_the_context(engine: Engine) -> None:
