@@ -17,6 +17,7 @@ from telepresence.fastpath import ServiceOpened
 log = logging.getLogger(__name__)
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"  # Debian's place; pod-image/contents has it
+SEND_BYTES = 1 << 20  # several answers of 64 KiB at once
 ANY_USER = pathlib.Path(__file__).with_name("libtelepresence-anyuid.so")  # sftp/anyuid.c
 
 
@@ -37,6 +38,7 @@ async def mounts(stream: socket.socket) -> None:
 async def sftp(stream: socket.socket) -> None:
     """The container's file system: sftp-server(8) has the stream to itself, until its end."""
     stream.setblocking(True)
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     fd = stream.fileno()
     server = await asyncio.create_subprocess_exec(
         SFTP_SERVER, "-e", stdin=fd, stdout=fd, env={"LD_PRELOAD": str(ANY_USER)}

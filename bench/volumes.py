@@ -1,0 +1,136 @@
+"""How fast are the pod's files: a thousand small ones 20 ms away, a large one, the mount itself?
+
+Called by: make bench.
+Owns: a namespace with a workload, sessions, and a relay that delays.
+Never: tunes what it measures.
+
+A large file's limit is one connection through the same tunnel, in turn.  The delay is a relay's
+before the API server, 10 ms each way; without reading ahead, a small file costs two round trips.
+"""
+
+import contextlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from delay import delayed_kubeconfig
+from figures import finish, floor, show
+from paths import HERE, TELEPRESENCE
+
+ROUNDS = 5
+DELAY_S = 0.02
+LARGE = 200_000_000
+
+
+def kubectl(*words: str, text: str | None = None) -> None:
+    subprocess.run(
+        ["kubectl", *words], input=text, text=True, check=True, stdout=subprocess.DEVNULL
+    )
+
+
+def workload() -> str:
+    container: dict[str, Any] = {
+        "name": "app", "image": "localhost/sandbox-base:1", "imagePullPolicy": "IfNotPresent",
+        "command": ["sleep", "3600"],
+        "volumeMounts": [{"name": "config", "mountPath": "/config"},
+                         {"name": "scratch", "mountPath": "/scratch"}],
+    }  # fmt: skip
+    volumes = [
+        {"name": "config", "configMap": {"name": "many"}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+    labels = {"app": "files"}
+    template = {"metadata": {"labels": labels},
+                "spec": {"containers": [container], "volumes": volumes,
+                         "terminationGracePeriodSeconds": 0}}  # fmt: skip
+    data = {f"key-{number:04}": f"value {number}\n" * 20 for number in range(1000)}
+    items = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "many"}, "data": data},
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "files"},
+         "spec": {"selector": {"matchLabels": labels}, "template": template}},
+    ]  # fmt: skip
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+@contextlib.contextmanager
+def namespace() -> Iterator[str]:
+    name = f"bench-volumes-{os.getpid()}"
+    kubectl("create", "namespace", name)
+    try:
+        kubectl("create", "-n", name, "-f", "-", text=workload())
+        kubectl("rollout", "status", "-n", name, "deployment/files")
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+class Session:
+    """reading.py in a session that swaps the workload; `mounted_s` from tunnel to mount."""
+
+    def __init__(self, name: str, kubeconfig: str) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        log = Path(self._folder.name) / "log"
+        words = [TELEPRESENCE, "--logfile", log, "--namespace", name, "-s", "files", "--run"]
+        self._process = subprocess.Popen(
+            [*map(str, words), sys.executable, str(HERE / "reading.py")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "KUBECONFIG": kubeconfig},
+        )  # fmt: skip
+        while not log.exists() or "stage: process started" not in (said := log.read_text()):
+            if self._process.poll() is not None:
+                raise SystemExit("the session ended")
+            threading.Event().wait(0.05)
+        at = dict(re.findall(r"stage: (.+) after ([0-9.]+) s", said))
+        self.mounted_s = float(at["volumes mounted"]) - float(at["tunnel up"])
+
+    def ask(self, *order: str | int) -> float:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return float(json.loads(self._process.stdout.readline()))
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._folder.cleanup()
+
+
+def main() -> None:
+    with namespace() as name, delayed_kubeconfig(DELAY_S / 2) as distant:
+        near, far = os.environ["KUBECONFIG"], str(distant)
+        small, mounted, mounted_far, rates = [], [], [], {"large": [], "stream": []}
+        with contextlib.closing(Session(name, far)) as session:
+            mounted_far.append(session.mounted_s)
+            for _ in range(ROUNDS):
+                small.append(session.ask("small"))
+                time.sleep(3)  # until nothing of it is kept any more
+        with contextlib.closing(Session(name, near)) as session:
+            mounted.append(session.mounted_s)
+            for _ in range(ROUNDS):
+                for what, values in rates.items():
+                    values.append(session.ask(what, LARGE))
+        show("tunnel until mounted", mounted, "s")
+        show("tunnel until mounted, 20 ms away", mounted_far, "s")
+        show("1,000 small files, 20 ms away", small, "s")
+        for what, values in rates.items():
+            show(f"200 MB, {what}", values, "MB/s")
+        ratios = [a / b for a, b in zip(rates["large"], rates["stream"], strict=True)]
+        floor("seconds from tunnel to mount", max(mounted + mounted_far), at_most=0.5)
+        floor("seconds for 1,000 small files", statistics.median(small), at_most=1.5)
+        floor("large file / stream of the tunnel", statistics.median(ratios), at_least=0.6)
+    finish()
+
+
+if __name__ == "__main__":
+    main()
