@@ -47,7 +47,18 @@ FETCH = {
 }
 
 
-@pytest.mark.parametrize("name", FETCH)
+CLOSED = {"go": "go", "musl": "musl, static", "static-glibc": "glibc, static", "busybox": "busybox"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.cells(CLOSED.get(name, name), "supervisor", "connect"))
+        if name in CLOSED
+        else name
+        for name in FETCH
+    ],
+)
 def test_a_closed_program_reaches_the_pods_network(
     supervisor: Supervisor, closed: Path, pod: FakePod, name: str
 ) -> None:
