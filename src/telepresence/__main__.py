@@ -12,6 +12,7 @@ from telepresence import __version__, cli
 from telepresence.console import Console
 from telepresence.errors import InternalError, TelepresenceError
 from telepresence.log import open_log
+from telepresence.values import Task
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +24,24 @@ def _complain(console: Console, error: TelepresenceError) -> int:
     return error.exit_code
 
 
+def _task(task: Task) -> int:
+    import asyncio
+
+    from telepresence import tasks
+
+    logging.getLogger().addHandler(logging.NullHandler())  # what matters is said
+    return asyncio.run(tasks.run(task, Console()))
+
+
 def _session(argv: list[str]) -> int:
     """Parse, open the log, run; raises what goes wrong."""
+    task = cli.parse_task(argv)
+    if task is not None:
+        return _task(task)
+    if argv[:1] == ["rbac"]:
+        from telepresence import tasks
+
+        return tasks.rbac(cli.parse(argv[1:]))
     options = cli.parse(argv)
     open_log(options.logfile, verbose=options.verbose)
     log.info("telepresence %s on %s, %d words", __version__, sys.platform, len(argv))

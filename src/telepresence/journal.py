@@ -112,6 +112,10 @@ class Journal:
         del self.pending[number]
         self._append({"undone": number})
 
+    def release(self) -> None:
+        """Let it be as it is."""
+        os.close(self.fd)
+
     def close(self) -> None:
         """Leave it to whoever else has it open, or to the next run, if anything is pending."""
         if not self.pending:

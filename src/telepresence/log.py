@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 
 from telepresence.errors import UsageError
 
+LIMIT_BYTES = 20 * 2**20  # months of a session, or an hour of one that fails again and again
+LINE_BYTES = 64  # time, level and name before each line
+
 _SECRETS = re.compile(
     r"(?i)((?:token|password|passwd|secret|api[-_]?key)\\?[\"']?\s*[:=]\s*(?:(?:bearer|basic)\s+)?"
     r"|(?:bearer|basic)\s+)"
@@ -42,6 +45,22 @@ class _Format(logging.Formatter):
         return "\n".join(head + line for line in lines)
 
 
+class _Bound(logging.Filter):
+    """Lets everything through until the file is full, then only warnings and errors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING or self._bytes < LIMIT_BYTES:
+            self._bytes += LINE_BYTES + len(record.getMessage())
+            if self._bytes >= LIMIT_BYTES and record.levelno < logging.WARNING:
+                record.msg, record.args = "the log is full: from here on only warnings", ()
+            return True
+        return False
+
+
 def open_log(path: str, *, verbose: bool, append: bool = False) -> None:
     """Send all loggers to a new file with mode 0600, or to stdout for `-`; or go on in an old one.
 
@@ -61,6 +80,7 @@ def open_log(path: str, *, verbose: bool, append: bool = False) -> None:
                 hint="name another with --logfile, or - for standard output",
             ) from exc
     handler.setFormatter(_Format())
+    handler.addFilter(_Bound())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
+from telepresence.exposed import PRIVILEGED_BELOW, container_of, exposed
 from telepresence.rights import rules
 from telepresence.values import Facts, Mounting, Options, Plan
 
 # Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
 _NAME_CHARS, _SESSION_CHARS = 50, 12
+AGENT_PORTS = (9040, 9041, 9050)  # telepresence.agent's: carriers, readiness, SOCKS
+SYSCTL_SINCE = (1, 22)  # net.ipv4.ip_unprivileged_port_start is a safe sysctl
 # Where the image has what the agent is made of: a volume there would hide it.
 _AGENT_PLACES = ("/", "/opt", "/opt/telepresence", "/usr", "/usr/bin", "/usr/lib", "/lib", "/lib64")
 
@@ -133,21 +136,42 @@ def _container(options: Options, facts: Facts) -> str:
     workload, target = facts.workload, options.swap_deployment
     if workload is None or target is None:
         return "telepresence"
-    containers = workload.template["spec"]["containers"]
-    by_name = {container["name"]: container for container in containers}
-    name = target.container or containers[0]["name"]
-    if name not in by_name:
+    container = container_of(options, workload)
+    if container is None:
+        names = [other["name"] for other in workload.template["spec"]["containers"]]
         raise ClusterError(
-            f"{workload} has no container {name}", hint=f"it has: {', '.join(by_name)}"
+            f"{workload} has no container {target.container}", hint=f"it has: {', '.join(names)}"
         )
-    for mount in by_name[name].get("volumeMounts", []):
+    for mount in container.get("volumeMounts", []):
         if (mount["mountPath"].rstrip("/") or "/") in _AGENT_PLACES:
             raise ClusterError(
                 f"{workload} mounts volume {mount['name']} at {mount['mountPath']}, "
                 "where the agent's own files are",
                 hint="it cannot be swapped with this image; --new-deployment changes nothing of it",
             )
-    return str(name)
+    return str(container["name"])
+
+
+def _refuse_ports(ports: tuple[int, ...]) -> None:
+    for number in ports:
+        if number in AGENT_PORTS:
+            raise UsageError(
+                f"port {number} of the pod is the agent's own: it cannot be exposed",
+                hint=f"those are {', '.join(map(str, AGENT_PORTS))}",
+            )
+
+
+def _low_ports(ports: tuple[int, ...], facts: Facts) -> str:
+    """How the pod is allowed to listen below 1024."""
+    low = [number for number in ports if number < PRIVILEGED_BELOW]
+    if not low:
+        return ""
+    if facts.is_openshift:
+        raise ClusterError(
+            f"OpenShift does not support ports below 1024: {low[0]} cannot be exposed",
+            hint=f"expose another, as in --expose {low[0]}:8080, and let the Service point there",
+        )
+    return "sysctl" if facts.server_version >= SYSCTL_SINCE else "root"
 
 
 def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
@@ -157,19 +181,27 @@ def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
     return options.new_deployment or f"telepresence-{start}"
 
 
-def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
-    """ClusterError, MethodError or TelepresenceError for what cannot be done."""
-    program = _program(options, facts)
+def _refuse_no_way(facts: Facts) -> None:
     if facts.kubectl is None and not facts.direct:
         raise MethodError(
             f"the API server {facts.server} is behind a proxy or without TLS, which takes kubectl "
             "or oc, and neither is in your $PATH",
             hint="install the one that your cluster's documentation names",
         )
+
+
+def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
+    """ClusterError, MethodError or TelepresenceError for what cannot be done."""
+    program = _program(options, facts)
+    _refuse_no_way(facts)
     shim, supervisor, notes = _engines(options, facts)
     mount, mount_notes = _mounting(options, facts)
     _refuse_files(options, facts)
     container = _container(options, facts)
+    expose = exposed(options, facts.workload)
+    pod_ports = tuple(port.pod for port in expose) + options.from_pod
+    _refuse_ports(pod_ports)
+    wish = options.ready_when_listening
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
@@ -178,6 +210,12 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         pod_name=_pod_name(options, facts, session),
         container=container,
         image=image_name(options, facts.environ),
+        expose=expose,
+        from_pod=options.from_pod,
+        to_pod=options.to_pod,
+        ready_when_listening=bool(expose)
+        and (facts.workload is not None if wish is None else wish),
+        low_ports=_low_ports(pod_ports, facts),
         user=facts.user,
         since=facts.now,
         serviceaccount=options.serviceaccount,

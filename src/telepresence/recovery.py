@@ -134,4 +134,4 @@ def dead(context: str | None = None) -> Iterator[Journal]:
         if context is None or journal.header.get("context") == context:
             yield journal
         else:
-            os.close(journal.fd)
+            journal.release()

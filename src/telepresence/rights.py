@@ -16,6 +16,7 @@ _POD = (
     Right(verb="get", resource="pods/log"),
     Right(verb="create", resource="pods/portforward"),
 )
+_SERVICE = tuple(Right(verb=verb, resource="services") for verb in ("create", "get", "delete"))
 _LEASES = tuple(
     Right(verb=verb, resource="leases", group="coordination.k8s.io")
     for verb in ("create", "get", "patch", "delete")
@@ -28,9 +29,8 @@ def _of_workload(plural: str, group: str) -> tuple[Right, ...]:
 
 def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
     """All that a session with these options asks the API for, in the namespace."""
-    del options
     if workload is None:
-        return _POD
+        return (*_POD, *_SERVICE) if options.expose else _POD
     return (*_POD, *_LEASES, *_of_workload(workload.plural, workload.group))
 
 

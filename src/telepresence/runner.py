@@ -15,6 +15,7 @@ import threading
 
 from telepresence.descendants import MARK, end_all
 from telepresence.errors import TelepresenceError
+from telepresence.terminal import Terminal
 from telepresence.values import ExitStatus, Launch
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Child:
 
     def __init__(self, launch: Launch, session: str) -> None:
         self._launch, self._session = launch, session
+        self._terminal = Terminal()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended: asyncio.Future[ExitStatus] = asyncio.get_running_loop().create_future()
         self._pidfd = -1
@@ -100,6 +102,8 @@ class Child:
                 self._process.send_signal(number)
             await asyncio.wait([self._ended], timeout=GRACE_S)
         self._stop_looking()
+        was_killed = not self._ended.done() or self._ended.result().code > 128
+        self._terminal.restore(settings_too=was_killed)
         left = await asyncio.to_thread(end_all, self._session, GRACE_S)
         if left:
             log.info("ended %d processes that the process had left", left)

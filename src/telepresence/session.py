@@ -19,14 +19,16 @@ from telepresence import recovery
 from telepresence.console import Console
 from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
+from telepresence.exposure import Exposure
 from telepresence.fastpath import Engine
 from telepresence.guard import Guarded
 from telepresence.journal import Entry
 from telepresence.method import inject
 from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
+from telepresence.to_pod import ToPod
 from telepresence.undo import Undo
-from telepresence.values import ExitStatus, Options, Plan
+from telepresence.values import ExitStatus, Options, Plan, Port
 from telepresence.volumes.realpaths import at_real_paths
 from telepresence.volumes.tree import Tree
 
@@ -34,11 +36,12 @@ if TYPE_CHECKING:
     from telepresence.cluster.api import Api
     from telepresence.cluster.claim import Claim
     from telepresence.cluster.proxy import ProxyPod
+    from telepresence.tunnel.keeper import Keeper
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-JOURNALED = {"volumes", "lease", "proxy pod", "replicas", "process"}
+JOURNALED = {"service", "volumes", "lease", "proxy pod", "replicas", "process"}
 METHODS = {"inject-tcp": inject.prepare}
 SHIMS = {"inject-tcp": inject.SHIM, "vpn-tcp": inject.SHIM}
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
@@ -139,12 +142,16 @@ async def _pod(
     from telepresence.cluster.claim import Claim
     from telepresence.cluster.lease import Lease
     from telepresence.cluster.proxy import ProxyPod
+    from telepresence.cluster.service import ProxyService
 
     workload, session = plan.workload, plan.session.hex()
     if workload is None:
         new = ProxyPod(connection, plan)
         proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
         console.stage("pod created")
+        if plan.expose:
+            named = ProxyService(connection, plan)
+            await undo.enter("service", named, _object(named.path, session))
         return proxy, None
     for hint in workload.hints:
         console.say(hint)
@@ -160,6 +167,27 @@ async def _pod(
     )
     console.stage("workload scaled to 0")
     return proxy, claim
+
+
+async def _ports(
+    undo: Undo,
+    plan: Plan,
+    claim: "Claim | None",
+    engine: Engine,
+    keeper: "Keeper",
+    console: Console,
+) -> None:
+    """Those that lead to the pod and those that lead here, once no other pod has the traffic."""
+    if claim is not None:
+        await claim.alone()
+        console.stage("workload's pods gone")
+    if plan.to_pod:
+        same = tuple(Port(laptop=number, pod=number) for number in plan.to_pod)
+        await undo.enter("ports to the pod", ToPod(same, engine, keeper.tunnel))
+    if plan.expose or plan.from_pod:
+        exposure = Exposure(plan, keeper.exposed.open, keeper.open_service, console.say)
+        await undo.enter("exposed ports", exposure)
+        console.stage("ports exposed")
 
 
 async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
@@ -210,9 +238,7 @@ async def _stages(
         launch, left_out = at_real_paths(launch, tree.root, ends.mounts)
         for note in left_out:
             console.say(note)
-    if claim is not None:
-        await claim.alone()
-        console.stage("workload's pods gone")
+    await _unless(_ports(undo, plan, claim, engine, keeper, console), proxy.ended, keeper.failed)
     session = plan.session.hex()
     mark = Entry(kind="processes", facts={"session": session})
     child = await undo.enter("process", Child(launch, session), mark)

@@ -43,6 +43,15 @@ class MountPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A port of the pod that leads to one of the laptop."""
+
+    laptop: int
+    pod: int
+    is_declared: bool = False  # by the container that is replaced, not asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The command line, checked for form alone."""
 
@@ -51,6 +60,10 @@ class Options:
     new_deployment: str | None  # None: a random name, unless a workload is swapped
     swap_deployment: Target | None
     serviceaccount: str | None
+    expose: tuple[Port, ...]
+    from_pod: tuple[int, ...]
+    to_pod: tuple[int, ...]
+    ready_when_listening: bool | None  # None: for a swap
     command: tuple[str, ...]  # empty: the user's shell
     context: str | None
     namespace: str | None
@@ -66,6 +79,16 @@ class Options:
     env_syntax: str | None = None  # None: by the suffix of env_file
     also_proxy: tuple[str, ...] = ()  # ranges, and names of hosts
     never_proxy: tuple[str, ...] = ()  # ranges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A command that is no session."""
+
+    name: str  # "status", "restore"
+    context: str | None
+    namespace: str | None
+    all: bool  # namespaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +149,8 @@ class Facts:
     user: str = ""  # name@host, told to others who want the same workload
     now: str = ""  # RFC 3339
     workload: Workload | None = None  # the one that is to be swapped
+    server_version: tuple[int, int] = (0, 0)  # looked up when a port below 1024 is exposed
+    is_openshift: bool = False  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +190,11 @@ class Plan:
     env_file: str | None = None
     env_syntax: str | None = None
     container: str = "telepresence"  # the agent's, within the pod
+    expose: tuple[Port, ...] = ()
+    from_pod: tuple[int, ...] = ()
+    to_pod: tuple[int, ...] = ()
+    ready_when_listening: bool = False
+    low_ports: str = ""  # how the pod may listen below 1024: "sysctl", "root"; "" if it need not
     user: str = ""
     since: str = ""  # RFC 3339, by the laptop's clock
     serviceaccount: str | None = None

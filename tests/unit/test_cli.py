@@ -7,7 +7,7 @@ import pytest
 
 from telepresence import __version__, cli
 from telepresence.errors import UsageError
-from telepresence.values import Mounting, Options, Target
+from telepresence.values import Mounting, Options, Port, Target
 
 GOLDEN = Path(__file__).with_name("test_help.txt")
 
@@ -19,6 +19,10 @@ DEFAULTS: dict[str, object] = {
     "new_deployment": None,
     "swap_deployment": None,
     "serviceaccount": None,
+    "expose": (),
+    "from_pod": (),
+    "to_pod": (),
+    "ready_when_listening": None,
     "command": (),
     "context": None,
     "namespace": None,
@@ -64,6 +68,15 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--new-deployment", "quickstart"], {"new_deployment": "quickstart"}),
         (["-s", "web"], {"swap_deployment": Target(kind=None, name="web", container=None)}),
         (["--serviceaccount", "a.b"], {"serviceaccount": "a.b"}),
+        (["--expose", "80"], {"expose": (Port(laptop=80, pod=80),)}),
+        (
+            ["--expose", "8080:80", "--expose", "8080:81"],
+            {"expose": (Port(laptop=8080, pod=80), Port(laptop=8080, pod=81))},
+        ),
+        (["--to-pod", "1", "--to-pod", "2"], {"to_pod": (1, 2)}),
+        (["--from-pod", "1"], {"from_pod": (1,)}),
+        (["--ready-when-listening"], {"ready_when_listening": True}),
+        (["--no-ready-when-listening"], {"ready_when_listening": False}),
         (["--context", "east"], {"context": "east"}),
         (["--namespace", "prod"], {"namespace": "prod"}),
         (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
@@ -119,6 +132,18 @@ def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -
         (["-s", ""], "'' is no Kubernetes name"),
         (["-n", "a", "-s", "b"], "not allowed with"),
         (["--serviceaccount", "A"], "'A' is no Kubernetes name"),
+        (["--expose", "abc"], "'abc' is no port (1 to 65535)"),
+        (["--expose", "1:2:3"], "'1:2:3' is not PORT[:REMOTE]"),
+        (["--expose", "99999999"], "'99999999' is no port"),
+        (["--expose", "0"], "'0' is no port"),
+        (["--expose", "80:"], "'' is no port"),
+        (["--expose", "-1"], "--expose"),
+        (["--expose", "٣"], "is no port"),
+        (["--expose", "80", "--expose", "81:80"], "port 80 of the pod is given twice"),
+        (["--expose", "81:80", "--from-pod", "80"], "port 80 of the pod is given twice"),
+        (["--to-pod", "80", "--to-pod", "80"], "port 80 is given twice"),
+        (["--to-pod", "80", "--expose", "80:81"], "port 80 would lead to the pod and back"),
+        (["--to-pod", "x"], "'x' is no port"),
         (["--context", ""], "the value is empty"),
         (["--namespace="], "the value is empty"),
         (["--image", ""], "the value is empty"),

@@ -121,3 +121,16 @@ def test_verbose_adds_what_is_for_debugging_but_no_chatter(
     logging.getLogger("telepresence.x").debug("detail")
     logging.getLogger("asyncio").info("chatter")
     assert texts(path) == expected
+
+
+def test_a_full_log_takes_only_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telepresence.log.LIMIT_BYTES", 4000)
+    path = tmp_path / "log"
+    open_log(str(path), verbose=False)
+    for number in range(1000):
+        logging.getLogger("a").info("again and again %d", number)
+    logging.getLogger("a").warning("the carrier is lost")
+    text = path.read_text()
+    assert len(text) < 8000
+    assert text.count("the log is full") == 1
+    assert "the carrier is lost" in text.splitlines()[-1]

@@ -9,7 +9,7 @@ from telepresence import __version__, cli
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.plan import image_name, make_plan
 from telepresence.rights import rights
-from telepresence.values import Facts, Mounting, Options, Plan, Target, Workload
+from telepresence.values import Facts, Mounting, Options, Plan, Port, Target, Workload
 
 OPTIONS = cli.parse(["--logfile", "-", "--run", "curl", "-s", "http://helloworld"])
 RIGHTS = rights(OPTIONS, None)
@@ -246,3 +246,34 @@ def test_real_paths_are_refused_where_they_cannot_be() -> None:
             plan(asked, facts)
     with pytest.raises(UsageError, match="needs the volumes, which --mount leaves out"):
         plan(dataclasses.replace(asked, mount=Mounting(mode="none")))
+
+
+def exposing(*words: str, version: tuple[int, int] = (1, 28), openshift: bool = False) -> Plan:
+    options = cli.parse([*words, "--run", "curl"])
+    seen = dataclasses.replace(FACTS, server_version=version, is_openshift=openshift)
+    return plan(options, seen)
+
+
+def test_exposed_ports_are_those_asked_for_and_ready_only_for_a_swap() -> None:
+    made = exposing("--expose", "8080:81", "--from-pod", "7", "--to-pod", "8")
+    assert made.expose == (Port(laptop=8080, pod=81),)
+    assert (made.from_pod, made.to_pod) == ((7,), (8,))
+    assert not made.ready_when_listening
+    assert exposing("--expose", "1025", "--ready-when-listening").ready_when_listening
+    assert not exposing("--ready-when-listening").ready_when_listening, "there is no port"
+
+
+@pytest.mark.parametrize("port", ["9040", "9041", "9050"])
+def test_the_agents_own_ports_are_refused(port: str) -> None:
+    with pytest.raises(UsageError, match=f"port {port} of the pod is the agent's own"):
+        exposing("--expose", f"80:{port}")
+    assert exposing("--expose", f"{port}:80").expose
+
+
+def test_ports_below_1024_by_what_the_server_allows() -> None:
+    assert exposing("--expose", "80:8080").low_ports == ""
+    assert exposing("--expose", "8080:80").low_ports == "sysctl"
+    assert exposing("--expose", "8080:80", version=(1, 21)).low_ports == "root"
+    assert exposing("--from-pod", "80", version=(1, 21)).low_ports == "root"
+    with pytest.raises(ClusterError, match="OpenShift does not support ports below 1024"):
+        exposing("--expose", "8080:80", openshift=True)

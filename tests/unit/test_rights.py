@@ -13,6 +13,8 @@ WORKLOAD = Workload(
 
 
 def test_a_new_deployment_needs_nothing_but_pods() -> None:
+    with_service = rights(cli.parse(["--expose", "80"]), None)
+    assert {right.resource for right in with_service} >= {"pods", "services"}
     assert {right.resource.partition("/")[0] for right in rights(cli.parse([]), None)} == {"pods"}
 
 

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"  # Debian's place; pod-image/contents has it
 SEND_BYTES = 1 << 20  # several answers of 64 KiB at once
+READY_PORT = 9041  # the one port that is not on loopback: kubelet asks it
 ANY_USER = pathlib.Path(__file__).with_name("libtelepresence-anyuid.so")  # sftp/anyuid.c
 
 
@@ -58,11 +59,21 @@ async def names(stream: socket.socket) -> None:
     await asyncio.get_running_loop().sock_sendall(stream, data)
 
 
+async def ready(stream: socket.socket) -> None:
+    """Answer the pod's readiness probe for as long as the laptop holds the stream."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), port=READY_PORT)
+    try:
+        await asyncio.get_running_loop().sock_recv(stream, 1)
+    finally:
+        server.close()
+
+
 SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "environ": environ,
     "mounts": mounts,
     "names": names,
     "sftp": sftp,
+    "ready": ready,
 }
 
 

@@ -10,11 +10,26 @@ A new option is one `add` in its group, whose argparse dest is the name of its f
 import argparse
 from typing import Any
 
-from telepresence.cli import cluster, command, environment, general, method, operation, volumes
+from telepresence.cli import (
+    cluster,
+    command,
+    environment,
+    general,
+    method,
+    operation,
+    ports,
+    task,
+    volumes,
+)
 from telepresence.errors import UsageError
-from telepresence.values import Options
+from telepresence.values import Options, Task
 
 _EPILOG = """\
+other commands (telepresence COMMAND --help):
+  status     who has a session here and in the namespace, and what is swapped
+  restore    undo what sessions left that were killed together with their guards
+  rbac       print the Role that a session needs: telepresence rbac OPTIONS-OF-THE-SESSION
+
 examples:
   a shell whose programs are in the cluster:
       telepresence -m inject-tcp --run-shell
@@ -27,7 +42,7 @@ exit codes:
   telepresence was told to end by SIGTERM or SIGHUP; 130 for Ctrl-C before the command ran
 """
 
-_GROUPS = (general, operation, method, environment, volumes, cluster, command)
+_GROUPS = (general, operation, method, ports, environment, volumes, cluster, command)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -48,11 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse_task(argv: list[str]) -> Task | None:
+    """UsageError as parse(); None when the words are those of a session."""
+    return task.take(argv, _Parser)
+
+
 def parse(argv: list[str]) -> Options:
     """UsageError for what cannot be carried out; SystemExit 0 after --help and --version."""
     parser = _parser()
     ours, words = command.split(argv)
     given: dict[str, Any] = vars(parser.parse_args(ours))
+    ports.refuse(parser, given)
     run = command.take(parser, given, words)
     given |= {key: tuple(words) for key, words in given.items() if isinstance(words, list)}
     return Options(**given, command=run)

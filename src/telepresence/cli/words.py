@@ -9,7 +9,7 @@ import argparse
 import ipaddress
 import re
 
-from telepresence.values import Target
+from telepresence.values import Port, Target
 
 # Kubernetes, "Object Names and IDs": RFC 1123 label, which a Service of the same name needs too.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -74,3 +74,17 @@ def proxied(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no IP address, no range like 10.1.0.0/16 and no host's name"
         ) from None
+
+
+def port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port (1 to 65535)")
+    return int(text)
+
+
+def port_pair(text: str) -> Port:
+    """PORT[:REMOTE], the laptop's first."""
+    parts = text.split(":")
+    if len(parts) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not PORT[:REMOTE]")
+    return Port(laptop=port(parts[0]), pod=port(parts[-1]))

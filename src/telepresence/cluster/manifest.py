@@ -12,6 +12,8 @@ from telepresence.values import Plan
 
 LABEL = "telepresence"
 BY, SINCE = "telepresence.io/by", "telepresence.io/since"  # annotations, for whoever finds the pod
+READY_PORT = 9041  # telepresence.agent.services'
+LOW_PORTS = "net.ipv4.ip_unprivileged_port_start"
 CARRIER_PORT = 9040  # telepresence.agent.serve's, which the laptop does not import
 
 
@@ -27,6 +29,48 @@ def agent_args(plan: Plan) -> list[str]:
 def notes(plan: Plan) -> dict[str, str]:
     """The annotations of whatever the session makes."""
     return {BY: plan.user, SINCE: plan.since}
+
+
+def probe(plan: Plan) -> Json:
+    """The agent listens on that port while it is told to be ready."""
+    if not plan.ready_when_listening:
+        return {}
+    socket = {"port": READY_PORT}
+    return {"readinessProbe": {"tcpSocket": socket, "periodSeconds": 1, "failureThreshold": 1}}
+
+
+def allow_low_ports(plan: Plan, spec: Json, container: Json) -> None:
+    """Let the agent listen below 1024: by the namespace's own setting where that is allowed, else
+    as root with that one capability.  Kubernetes, "Using sysctls", "Safe and Unsafe Sysctls"."""
+    if plan.low_ports == "sysctl":
+        context = spec.setdefault("securityContext", {})
+        others = [one for one in context.get("sysctls", []) if one["name"] != LOW_PORTS]
+        context["sysctls"] = [*others, {"name": LOW_PORTS, "value": "0"}]
+    elif plan.low_ports == "root":
+        context = container.setdefault("securityContext", {})
+        context.update(runAsUser=0, runAsNonRoot=False)
+        added = context.get("capabilities", {}).get("add", [])
+        context["capabilities"] = {"drop": ["ALL"], "add": [*added, "NET_BIND_SERVICE"]}
+
+
+def service(plan: Plan) -> Json:
+    """What gives a new pod its name in the cluster, when ports of it are exposed."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": plan.pod_name,
+            "labels": {LABEL: plan.session.hex()},
+            "annotations": notes(plan),
+        },
+        "spec": {
+            "selector": {LABEL: plan.session.hex()},
+            "ports": [
+                {"name": f"port-{port.pod}", "port": port.pod, "targetPort": port.pod}
+                for port in plan.expose
+            ],
+        },
+    }
 
 
 def proxy_pod(plan: Plan) -> Json:
@@ -57,6 +101,8 @@ def proxy_pod(plan: Plan) -> Json:
     }
     if plan.serviceaccount is not None:
         spec["serviceAccountName"] = plan.serviceaccount
+    container.update(probe(plan))
+    allow_low_ports(plan, spec, container)
     return {
         "apiVersion": "v1",
         "kind": "Pod",

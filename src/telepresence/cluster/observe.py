@@ -8,6 +8,7 @@ Never: creates, writes or refuses; plan.py refuses.
 import asyncio
 import getpass
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from telepresence.cluster import workload
 from telepresence.cluster.api import Api
+from telepresence.exposed import PRIVILEGED_BELOW, exposed
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.rights import rights
 from telepresence.values import Facts, Options, Right
@@ -39,14 +41,25 @@ async def _allowed(api: Api, right: Right) -> bool:
     return bool(answer["status"]["allowed"])
 
 
+async def _is_openshift(api: Api) -> bool:
+    groups = await api.request("GET", "/apis")
+    return any("openshift.io" in group["name"] for group in groups["groups"])
+
+
+async def _version(api: Api) -> tuple[tuple[int, int], bool]:
+    """Of the server: major and minor, and whether it is OpenShift."""
+    said, openshift = await asyncio.gather(api.request("GET", "/version"), _is_openshift(api))
+    digits = [re.match(r"\d+", said[part]) for part in ("major", "minor")]  # "20+" of some clouds
+    major, minor = (int(found[0]) if found else 0 for found in digits)
+    return (major, minor), openshift
+
+
 async def _kubectl(api: Api) -> str | None:
     """oc for an OpenShift server, else kubectl, as Telepresence 1 chose."""
     kubectl, oc = shutil.which("kubectl"), shutil.which("oc")
     if oc is None or kubectl is None:
         return kubectl or oc
-    groups = await api.request("GET", "/apis")
-    openshift = any("openshift.io" in group["name"] for group in groups["groups"])
-    return oc if openshift else kubectl
+    return oc if await _is_openshift(api) else kubectl
 
 
 def _no_supervisor(inject: str, supervisor: Path) -> str:
@@ -118,8 +131,10 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
     target = options.swap_deployment
     swapped = None if target is None else await workload.find(api, target)
     needed = rights(options, swapped)
-    kubectl, access, no_supervisor, allowed = await asyncio.gather(
+    low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, swapped))
+    kubectl, version, access, no_supervisor, allowed = await asyncio.gather(
         _kubectl(api),
+        _version(api) if low else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
         asyncio.gather(*(_allowed(api, right) for right in needed)),
@@ -149,4 +164,6 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         user=_user(),
         now=api.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         workload=swapped,
+        server_version=version[0],
+        is_openshift=version[1],
     )

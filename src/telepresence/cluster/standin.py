@@ -9,7 +9,7 @@ import copy
 from typing import Any
 
 from telepresence.cluster.api import Json
-from telepresence.cluster.manifest import LABEL, agent_args, notes
+from telepresence.cluster.manifest import LABEL, agent_args, allow_low_ports, notes, probe
 from telepresence.values import Plan, Workload
 
 # Of no meaning for another program: it is not run as this one was, and answers no probes of its.
@@ -63,6 +63,7 @@ def _agent(plan: Plan, original: Json) -> Json:
     )
     if container.get("resources"):
         container["resources"] = _roomy(container["resources"])
+    container.update(probe(plan))
     if container.get("securityContext"):
         container["securityContext"] = _compatible(container["securityContext"])
     return container
@@ -84,6 +85,8 @@ def standin_pod(plan: Plan, workload: Workload, owner: Json) -> Json:
     if plan.serviceaccount is not None:
         spec.pop("serviceAccount", None)  # the older name, which would win
         spec["serviceAccountName"] = plan.serviceaccount
+    agent = next(c for c in spec["containers"] if c["name"] == plan.container)
+    allow_low_ports(plan, spec, agent)
     annotations = dict(meta.get("annotations") or {})
     annotations.pop(_APPARMOR + plan.container, None)
     return {

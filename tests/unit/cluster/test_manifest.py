@@ -5,8 +5,8 @@ import hashlib
 import json
 from pathlib import Path
 
-from telepresence.cluster.manifest import proxy_pod
-from telepresence.values import Plan
+from telepresence.cluster.manifest import proxy_pod, service
+from telepresence.values import Plan, Port
 
 PLAN = Plan(
     context="east",
@@ -68,3 +68,28 @@ def test_memory_has_a_limit_and_cpu_has_none() -> None:
     resources = proxy_pod(PLAN)["spec"]["containers"][0]["resources"]
     assert "memory" in resources["limits"]
     assert "cpu" not in resources["limits"]
+
+
+def test_a_port_below_1024_is_allowed_as_the_server_can() -> None:
+    setting = {"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}
+    pod = proxy_pod(dataclasses.replace(PLAN, low_ports="sysctl"))["spec"]
+    assert pod["securityContext"]["sysctls"] == [setting]
+    assert pod["containers"][0]["securityContext"]["runAsNonRoot"] is True
+    pod = proxy_pod(dataclasses.replace(PLAN, low_ports="root"))["spec"]
+    context = pod["containers"][0]["securityContext"]
+    assert (context["runAsUser"], context["runAsNonRoot"]) == (0, False)
+    assert context["capabilities"] == {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}
+    assert context["readOnlyRootFilesystem"] is True
+
+
+def test_readiness_is_asked_for_only_when_it_follows_the_laptop() -> None:
+    assert "readinessProbe" not in proxy_pod(PLAN)["spec"]["containers"][0]
+    made = proxy_pod(dataclasses.replace(PLAN, ready_when_listening=True))
+    assert made["spec"]["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": 9041}
+
+
+def test_the_service_has_the_pods_name_and_a_port_for_each() -> None:
+    made = service(dataclasses.replace(PLAN, expose=(Port(laptop=8080, pod=80),)))
+    assert made["metadata"]["name"] == "quickstart"
+    assert made["spec"]["selector"] == {"telepresence": PLAN.session.hex()}
+    assert made["spec"]["ports"] == [{"name": "port-80", "port": 80, "targetPort": 80}]

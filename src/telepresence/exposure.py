@@ -1,0 +1,91 @@
+"""Open the pod's ports to the laptop, and let the pod be ready while somebody listens here.
+
+Called by: session, when the workload's own pods are gone.
+Owns: the listeners in the pod and the stream that keeps it ready, until the context ends.
+Never: sees a byte of a connection; the engine dials.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from telepresence.errors import TunnelError
+from telepresence.fastpath import Listener
+from telepresence.listening import changes
+from telepresence.values import Plan, Port
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 10.0  # a round trip and a bind(2)
+READY = "ready"  # the agent's service
+
+
+class Exposure:
+    """async with Exposure(plan, open_port, open_service, say): ..."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        open_port: Callable[[int, int], Awaitable[Listener]],
+        open_service: Callable[[str], Awaitable[socket.socket]],
+        say: Callable[[str], None],
+    ) -> None:
+        """open_port takes the pod's port and the laptop's."""
+        self._plan, self._open_port, self._open_service = plan, open_port, open_service
+        self._say = say
+        self._listeners: list[Listener] = []
+        self._follower: asyncio.Task[None] | None = None
+        self._ready: socket.socket | None = None
+
+    async def __aenter__(self) -> "Exposure":
+        """TunnelError: the pod cannot listen on a port that was asked for."""
+        back = tuple(Port(laptop=number, pod=number) for number in self._plan.from_pod)
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await asyncio.gather(*(self._open(port) for port in (*self._plan.expose, *back)))
+        except TimeoutError as exc:
+            raise TunnelError("the pod does not say whether it listens") from exc
+        if self._plan.ready_when_listening:
+            self._follower = asyncio.ensure_future(self._follow())
+        return self
+
+    async def _open(self, port: Port) -> None:
+        try:
+            self._listeners.append(await self._open_port(port.pod, port.laptop))
+        except TunnelError as exc:
+            if not port.is_declared:
+                raise
+            self._say(f"{exc}; it is not exposed")
+
+    async def _follow(self) -> None:
+        """Ready while all that were asked for are listened on; of declared ones, any."""
+        asked = frozenset(p.laptop for p in self._plan.expose if not p.is_declared)
+        ports = asked or frozenset(port.laptop for port in self._plan.expose)
+        async for now in changes(ports):
+            await self._set_ready(now == ports if asked else bool(now))
+
+    async def _set_ready(self, ready: bool) -> None:
+        if ready and self._ready is None:
+            with contextlib.suppress(OSError):  # the tunnel is broken: the session ends anyway
+                self._ready = await self._open_service(READY)
+        elif not ready and self._ready is not None:
+            self._ready.close()
+            self._ready = None
+        log.info("the pod may be %s", "ready" if ready else "unready")
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.wait([self._follower])
+        if self._ready is not None:
+            self._ready.close()
+        for listener in self._listeners:
+            listener.close()
