@@ -90,7 +90,10 @@ def test_byte_by_byte(agent: Peer, echo_udp: UdpServer) -> None:
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    sizes=st.lists(st.one_of(st.integers(0, 40), st.integers(0, 60_000)), max_size=5),
+    # All of them fit a socket's buffer together: UDP may lose what does not.
+    sizes=st.lists(st.one_of(st.integers(0, 40), st.integers(0, 60_000)), max_size=5).filter(
+        lambda sizes: sum(sizes) <= 64_000
+    ),
     noise=st.lists(st.binary(max_size=300), max_size=5),
     cuts=st.lists(st.integers(0, 300_000), max_size=12),
 )
