@@ -10,8 +10,9 @@ from pathlib import Path
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.exposed import PRIVILEGED_BELOW, container_of, exposed
+from telepresence.method.container.run_words import divide
 from telepresence.rights import rules
-from telepresence.values import Facts, Mounting, Options, Plan
+from telepresence.values import ContainerRun, Facts, Mounting, Options, Plan, Port
 
 # Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
 _NAME_CHARS, _SESSION_CHARS = 50, 12
@@ -40,7 +41,46 @@ def _refuse_missing_rights(facts: Facts) -> None:
     )
 
 
+def _container_run(options: Options, facts: Facts) -> ContainerRun | None:
+    """What --docker-run is to do; None for the other methods."""
+    if options.docker_run is None:
+        if options.method == "container":
+            raise UsageError(
+                "--method container runs a container, and no --docker-run says which",
+                hint="--docker-run [OPTIONS] IMAGE [COMMAND], as for docker run",
+            )
+        return None
+    if options.method != "container":
+        raise UsageError(
+            f"--docker-run needs --method container, not {options.method}",
+            hint="leave out --method, or use --run",
+        )
+    for word, is_given in (
+        ("--to-pod", bool(options.to_pod)),
+        ("--from-pod", bool(options.from_pod)),
+        ("--ready-when-listening", options.ready_when_listening is True),
+        ("--mount", options.mount.is_required),
+    ):
+        if is_given:
+            raise UsageError(f"{word} is not for --docker-run yet", hint="leave it out")
+    run = divide(options.docker_run)
+    if facts.engine is None:
+        raise MethodError(
+            f"{options.docker}: command not found",
+            hint="install docker or podman; --docker names another program",
+        )
+    if facts.engine_host:
+        raise MethodError(
+            f"the container engine is on another machine ({facts.engine_host}), whose published "
+            "ports are not this machine's",
+            hint="use an engine here: unset DOCKER_HOST, or docker context use default",
+        )
+    return run
+
+
 def _program(options: Options, facts: Facts) -> str:
+    if options.docker_run is not None:
+        return facts.engine or options.docker
     if not options.command:
         return facts.shell
     if facts.program is None:
@@ -66,6 +106,8 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     if options.method == "vpn-tcp":
         return None, None, ()
     program = (options.command or (facts.shell,))[0]
+    if options.method == "container":
+        return None, None, ()
     if options.inject != "seccomp" and not facts.shim_exists:
         raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
     if options.inject == "seccomp" and facts.no_supervisor:
@@ -107,6 +149,13 @@ def _refuse_real_paths(options: Options, facts: Facts) -> None:
 
 def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]]:
     """What is done about volumes, and what the user should know of it."""
+    if options.method == "container":
+        if options.volumes_at_real_paths:
+            raise UsageError(
+                "--volumes-at-real-paths is for commands of this machine, not for --docker-run",
+                hint="leave it out",
+            )
+        return Mounting(mode="none"), ()
     if options.volumes_at_real_paths:
         _refuse_real_paths(options, facts)
     if options.mount.mode == "none":
@@ -174,6 +223,14 @@ def _low_ports(ports: tuple[int, ...], facts: Facts) -> str:
     return "sysctl" if facts.server_version >= SYSCTL_SINCE else "root"
 
 
+def _readiness(options: Options, facts: Facts, expose: tuple[Port, ...]) -> bool:
+    """Whether it follows who listens here: on for a swap, never for a container's own network."""
+    if not expose or options.docker_run is not None:
+        return False
+    wish = options.ready_when_listening
+    return facts.workload is not None if wish is None else wish
+
+
 def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
     start = session.hex()[:_SESSION_CHARS]
     if facts.workload is not None:
@@ -192,6 +249,7 @@ def _refuse_no_way(facts: Facts) -> None:
 
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
+    container_run = _container_run(options, facts)
     program = _program(options, facts)
     _refuse_no_way(facts)
     shim, supervisor, notes = _engines(options, facts)
@@ -201,7 +259,6 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
     expose = exposed(options, facts.workload)
     pod_ports = tuple(port.pod for port in expose) + options.from_pod
     _refuse_ports(pod_ports)
-    wish = options.ready_when_listening
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
@@ -213,8 +270,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         expose=expose,
         from_pod=options.from_pod,
         to_pod=options.to_pod,
-        ready_when_listening=bool(expose)
-        and (facts.workload is not None if wish is None else wish),
+        ready_when_listening=_readiness(options, facts, expose),
         low_ports=_low_ports(pod_ports, facts),
         user=facts.user,
         since=facts.now,
@@ -228,7 +284,8 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         notes=notes + mount_notes,
         program=program,
         argv=options.command or (program,),
-        is_shell=not options.command,
+        is_shell=not options.command and container_run is None,
+        container_run=container_run,
         environ=facts.environ,
         mount=mount,
         volumes_at_real_paths=options.volumes_at_real_paths,

@@ -76,8 +76,23 @@ async def _processes(facts: Facts) -> None:
     log.info("ended %d processes", count)
 
 
+async def _containers(facts: Facts) -> None:
+    """OSError: the engine's client says why they stay."""
+    process = await asyncio.create_subprocess_exec(
+        *facts["argv"], env=dict(os.environ) | facts["environ"],
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, said = await process.communicate()
+    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+    left = [line for line in lines if "no such container" not in line.lower()]
+    if process.returncode and left:
+        raise OSError(left[-1])
+
+
 # A kind of the laptop needs no cluster: it is undone even when that cannot be reached.
 LAPTOP: dict[str, Callable[[Facts], Awaitable[None]]] = {
+    "containers": _containers,
     "directory": _directory,
     "mount": _mount,
     "processes": _processes,

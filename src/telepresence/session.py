@@ -12,7 +12,8 @@ import contextlib
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
 
 from telepresence import recovery
@@ -20,15 +21,16 @@ from telepresence.console import Console
 from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
 from telepresence.exposure import Exposure
-from telepresence.fastpath import Engine
+from telepresence.fastpath import Engine, Tunnel
 from telepresence.guard import Guarded
 from telepresence.journal import Entry
 from telepresence.method import inject
+from telepresence.method.container import whole
 from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.to_pod import ToPod
 from telepresence.undo import Undo
-from telepresence.values import ExitStatus, Options, Plan, Port
+from telepresence.values import Environment, ExitStatus, Launch, Options, Plan, Port
 from telepresence.volumes.realpaths import at_real_paths
 from telepresence.volumes.tree import Tree
 
@@ -41,9 +43,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-JOURNALED = {"service", "volumes", "lease", "proxy pod", "replicas", "process"}
-METHODS = {"inject-tcp": inject.prepare}
-SHIMS = {"inject-tcp": inject.SHIM, "vpn-tcp": inject.SHIM}
+JOURNALED = {
+    "service", "volumes", "lease", "proxy pod", "replicas", "process", "containers"
+}  # fmt: skip
+Prepare = Callable[[Plan, Environment, Engine, Tunnel], AbstractAsyncContextManager[Launch]]
+METHODS: dict[str, Prepare] = {"inject-tcp": inject.prepare}
+SHIMS = {"inject-tcp": inject.SHIM, "vpn-tcp": inject.SHIM, "container": inject.SHIM}
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 0, signal.SIGHUP: 0}  # T, H: Telepresence 1's
 
 
@@ -184,7 +189,8 @@ async def _ports(
     if plan.to_pod:
         same = tuple(Port(laptop=number, pod=number) for number in plan.to_pod)
         await undo.enter("ports to the pod", ToPod(same, engine, keeper.tunnel))
-    if plan.expose or plan.from_pod:
+    # The pod's traffic for a container goes to its own network, which the proxy container sees to.
+    if (plan.expose or plan.from_pod) and plan.container_run is None:
         exposure = Exposure(plan, keeper.exposed.open, keeper.open_service, console.say)
         await undo.enter("exposed ports", exposure)
         console.stage("ports exposed")
@@ -198,6 +204,21 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
     finally:
         console.stage("undone")
         _tell_failures(undo, console)
+
+
+async def _method(
+    undo: Undo,
+    prepare: Prepare | None,
+    plan: Plan,
+    environment: Environment,
+    engine: Engine,
+    keeper: "Keeper",
+) -> Launch:
+    """None: the user's process is a container, which a guard has to remove."""
+    if prepare is None:
+        containers = whole.prepare(plan, environment, engine, keeper.tunnel, keeper)
+        return await undo.enter("containers", containers, whole.journal_entry(plan))
+    return await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
 
 
 async def _stages(
@@ -229,8 +250,9 @@ async def _stages(
     for note in write_files(plan, environment):
         console.say(note)
     console.stage("environment read")
-    prepare = METHODS[plan.method] if vpn is None else vpn.prepare_for(ends)
-    launch = await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
+    prepare = METHODS.get(plan.method) if vpn is None else vpn.prepare_for(ends)
+    making = _method(undo, prepare, plan, environment, engine, keeper)
+    launch = await _unless(making, proxy.ended, keeper.failed)
     if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
         console.say(note)
     console.stage("volumes mounted")

@@ -52,6 +52,21 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerRun:
+    """The words after --docker-run, and which container each is for."""
+
+    proxy_words: tuple[str, ...]  # options of the proxy container
+    user_words: tuple[str, ...]  # options of the user's
+    image: str
+    command: tuple[str, ...]
+    name: str | None = None
+    is_detached: bool = False
+    publishes_all: bool = False
+    has_init: bool = False  # said one way or the other
+    stop_timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The command line, checked for form alone."""
 
@@ -70,6 +85,8 @@ class Options:
     image: str | None
     logfile: str
     verbose: bool
+    docker_run: tuple[str, ...] | None = None  # the words after it
+    docker: str = "docker"  # the engine's client
     mount: Mounting = Mounting(mode="none")
     volumes_at_real_paths: bool = False
     env_include: tuple[str, ...] = ()  # patterns of names
@@ -147,6 +164,8 @@ class Facts:
     no_mount: str = ""  # what is wrong with the place that was asked for
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
     user: str = ""  # name@host, told to others who want the same workload
+    engine: str | None = None  # path of the client of the container engine
+    engine_host: str = ""  # where the engine is, if not on this machine
     now: str = ""  # RFC 3339
     workload: Workload | None = None  # the one that is to be swapped
     server_version: tuple[int, int] = (0, 0)  # looked up when a port below 1024 is exposed
@@ -195,6 +214,7 @@ class Plan:
     to_pod: tuple[int, ...] = ()
     ready_when_listening: bool = False
     low_ports: str = ""  # how the pod may listen below 1024: "sysctl", "root"; "" if it need not
+    container_run: ContainerRun | None = None  # method container
     user: str = ""
     since: str = ""  # RFC 3339, by the laptop's clock
     serviceaccount: str | None = None

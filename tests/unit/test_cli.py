@@ -16,6 +16,8 @@ DEFAULTS: dict[str, object] = {
     "mount": {"mode": "fuse", "path": None, "is_required": False},
     "method": "inject-tcp",
     "inject": "auto",
+    "docker": "docker",
+    "docker_run": None,
     "new_deployment": None,
     "swap_deployment": None,
     "serviceaccount": None,
@@ -77,6 +79,7 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--from-pod", "1"], {"from_pod": (1,)}),
         (["--ready-when-listening"], {"ready_when_listening": True}),
         (["--no-ready-when-listening"], {"ready_when_listening": False}),
+        (["--docker", "podman"], {"docker": "podman"}),
         (["--context", "east"], {"context": "east"}),
         (["--namespace", "prod"], {"namespace": "prod"}),
         (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
@@ -112,6 +115,13 @@ def test_each_option_fills_its_own_field(argv: list[str], changed: dict[str, obj
 )
 def test_every_word_after_run_belongs_to_the_command(command: tuple[str, ...]) -> None:
     assert cli.parse(["-n", "a", "--run", *command]) == options(new_deployment="a", command=command)
+
+
+@pytest.mark.parametrize("words", [(), ("nginx",), ("--rm", "nginx", "--", "--run", "x")])
+def test_every_word_after_docker_run_is_the_engines(words: tuple[str, ...]) -> None:
+    assert cli.parse(["-n", "a", "--docker-run", *words]) == options(
+        new_deployment="a", method="container", docker_run=words
+    )
 
 
 @pytest.mark.parametrize(

@@ -277,3 +277,37 @@ def test_ports_below_1024_by_what_the_server_allows() -> None:
     assert exposing("--from-pod", "80", version=(1, 21)).low_ports == "root"
     with pytest.raises(ClusterError, match="OpenShift does not support ports below 1024"):
         exposing("--expose", "8080:80", openshift=True)
+
+
+CONTAINER = cli.parse(["--docker-run", "-it", "nginx"])
+ENGINE = dataclasses.replace(FACTS, engine="/usr/bin/docker", program=None, shim_exists=False)
+
+
+def test_a_container_needs_no_shim_and_its_engine_is_the_program() -> None:
+    made = plan(CONTAINER, ENGINE)
+    assert (made.method, made.shim, made.supervisor) == ("container", None, None)
+    assert (made.program, made.is_shell) == ("/usr/bin/docker", False)
+    assert made.container_run is not None
+    assert made.container_run.image == "nginx"
+
+
+@pytest.mark.parametrize(
+    ("argv", "changed", "said"),
+    [
+        (["-m", "container"], {}, "--method container runs a container"),
+        (["-m", "inject-tcp", "--docker-run", "x"], {}, "needs --method container"),
+        (["--volumes-at-real-paths", "--docker-run", "x"], {}, "not for --docker-run"),
+        (["--docker-run"], {}, "needs the name of an image"),
+        (["--to-pod", "80", "--docker-run", "x"], {}, "--to-pod is not for --docker-run yet"),
+        (["--from-pod", "80", "--docker-run", "x"], {}, "--from-pod is not for --docker-run yet"),
+        (["--mount", "/x", "--docker-run", "x"], {}, "--mount is not for --docker-run yet"),
+        (["--docker-run", "--net", "host", "x"], {}, "--net cannot be given"),
+        (["--docker", "podman", "--docker-run", "x"], {"engine": None}, "podman: command not"),
+        (["--docker-run", "x"], {"engine_host": "tcp://far:2375"}, "another machine .tcp://far"),
+    ],
+)
+def test_a_container_that_cannot_be(argv: list[str], changed: dict[str, str], said: str) -> None:
+    facts = dataclasses.replace(ENGINE, **changed)  # type: ignore[arg-type] # as the row says
+    with pytest.raises(TelepresenceError, match=said) as caught:
+        plan(cli.parse(argv), facts)
+    assert caught.value.hint

@@ -66,3 +66,21 @@ def test_other_contexts_are_left_to_their_own_runs(place: Path) -> None:
     (journal,) = recovery.dead("west")
     journal.pending.clear()
     journal.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "stays"),
+    [
+        ("exit 0", ""),
+        ("echo 'Error: No such container: a' >&2; echo >&2; exit 1", ""),
+        ("echo 'no such container: a' >&2; echo $NOTE >&2; exit 1", "cannot connect"),
+    ],
+)
+def test_containers_that_are_gone_already_are_undone(script: str, stays: str) -> None:
+    facts = {"argv": ["sh", "-c", script], "environ": {"NOTE": "cannot connect"}}
+    undoing = recovery.LAPTOP["containers"](facts)
+    if stays:
+        with pytest.raises(OSError, match=stays):
+            asyncio.run(undoing)  # type: ignore[arg-type] # a coroutine
+    else:
+        asyncio.run(undoing)  # type: ignore[arg-type] # a coroutine

@@ -14,7 +14,7 @@ from telepresence.agent.serve import CARRIER_PORT, SOCKS_PORT, Settings, serve
 from telepresence.errors import TelepresenceError
 
 
-def _hex(size: int) -> "argparse._ActionType":
+def hexadecimal(size: int) -> "argparse._ActionType":
     def read(text: str) -> bytes:
         value = bytes.fromhex(text)
         if len(value) != size:
@@ -30,8 +30,13 @@ def _arguments(argv: list[str] | None) -> Settings:
         prog="telepresence.agent", description=__doc__, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--session", type=_hex(16), required=True, help="the session's id")
-    add("--secret-sha256", type=_hex(32), required=True, help="SHA-256 of the session's secret")
+    add("--session", type=hexadecimal(16), required=True, help="the session's id")
+    add(
+        "--secret-sha256",
+        type=hexadecimal(32),
+        required=True,
+        help="SHA-256 of the session's secret",
+    )
     add("--carrier-port", type=int, default=CARRIER_PORT, help="default: %(default)s")
     add("--socks-port", type=int, default=SOCKS_PORT, help="default: %(default)s")
     add(

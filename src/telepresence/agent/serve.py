@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 from dataclasses import dataclass
+from typing import Literal
 
 from telepresence import hello
 from telepresence.agent.services import serve_service
@@ -48,27 +49,30 @@ class Settings:
     resume_timeout_s: float = 60.0
 
 
-def listen(port: int) -> socket.socket:
-    """A loopback listener; OSError names the port."""
+def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """TunnelError names the port."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
         listener.listen(BACKLOG)
         listener.setblocking(False)
     except OSError as exc:
         listener.close()
-        raise TunnelError(f"cannot listen on 127.0.0.1:{port}: {exc.strerror}") from exc
+        raise TunnelError(f"cannot listen on {host}:{port}: {exc.strerror}") from exc
     return listener
 
 
 class Session:
-    """The agent's end of one session, for as long as its client comes back in time."""
+    """The end of one session that is dialled, for as long as its client comes back in time."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, engine: Engine, *, role: Literal["laptop", "agent"] = "agent"
+    ) -> None:
         self._settings = settings
         self._engine = engine
-        self._tunnel = Tunnel(engine, role="agent")
+        self.tunnel = Tunnel(engine, role=role)
+        self.attached = asyncio.Event()  # by the first carrier
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
@@ -153,14 +157,15 @@ class Session:
         """Make it the tunnel's carrier; returns b"", or the refusal that is still to be sent.
 
         A newer carrier of the same client replaces the older one, which the client has given up."""
-        welcome = hello.make_welcome(self._tunnel.detach())
+        welcome = hello.make_welcome(self.tunnel.detach())
         try:
-            self._tunnel.attach(carrier.fileno(), client.received, welcome)
+            self.tunnel.attach(carrier.fileno(), client.received, welcome)
         except OSError as exc:
             code = hello.Code.TOO_LATE if exc.errno == errno.ERANGE else hello.Code.BROKEN
             log.warning("a carrier was refused: %s", exc)
             return hello.make_refusal(code)
         carrier.detach()
+        self.attached.set()
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -172,7 +177,7 @@ class Session:
                 self._spawn(serve_service(event))
             elif isinstance(event, TunnelBroken):
                 self._end(f"the tunnel broke: {os.strerror(event.error)}")
-            elif isinstance(event, CarrierLost) and not self._tunnel.stats()["attached"]:
+            elif isinstance(event, CarrierLost) and not self.tunnel.stats()["attached"]:
                 # else a newer carrier is there already
                 log.info("carrier lost after %d bytes, errno %d", event.received, event.error)
                 self._expect_client(self._settings.resume_timeout_s, "the client has been gone")

@@ -8,7 +8,9 @@ Never: asks whether the command exists.
 import argparse
 from typing import Any
 
-_TAKES_THE_REST = ("--run",)
+from telepresence.cli.words import not_empty
+
+_TAKES_THE_REST = ("--run", "--docker-run")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,19 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         metavar="COMMAND [ARG ...]",
         help="run this command; everything after --run belongs to it",
+    )
+    add(
+        "--docker-run",
+        nargs=argparse.REMAINDER,
+        metavar="[OPTION ...] IMAGE [ARG ...]",
+        help="run this container: the words of docker run, options for it included",
+    )
+    parser.add_argument_group("containers").add_argument(
+        "--docker",
+        default="docker",
+        type=not_empty,
+        metavar="PROGRAM",
+        help="the engine's client: docker, podman, nerdctl, or a path (default: %(default)s)",
     )
 
 
@@ -35,6 +50,11 @@ def take(
     """The command, empty for a shell; takes this group's fields out of what was given."""
     del given["run_shell"]
     run = given.pop("run")
+    if given["docker_run"] is not None:
+        given["docker_run"] = words
+        given["method"] = given["method"] or "container"
+        return ()
+    given["method"] = given["method"] or "inject-tcp"
     if run is not None and not any(words[:1]):  # none, an empty one, or --run=WORD
         parser.error("--run needs a command, as words of their own after it")
     return words

@@ -22,10 +22,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add(
         "-m",
         "--method",
-        choices=["inject-tcp", "vpn-tcp"],
-        default="inject-tcp",
+        choices=["inject-tcp", "vpn-tcp", "container"],
         help="how the command reaches the cluster: inject-tcp, by a preloaded library; vpn-tcp, "
-        "by firewall rules for the whole machine, which needs root (default: %(default)s)",
+        "by firewall rules for the whole machine, which needs root; container, in a container "
+        "that shares the network of a proxy container (default: container with --docker-run, else "
+        "inject-tcp)",
     )
     add(
         "--also-proxy",

@@ -113,6 +113,23 @@ def _unwritable(path: str) -> str:
     return "" if os.access(folder, os.W_OK) else f"{path}: you may not write to {folder}"
 
 
+async def _engine(program: str, environ: dict[str, str]) -> tuple[str | None, str]:
+    """The client's path, and where its engine is if that is another machine."""
+    path = shutil.which(program)
+    if path is None:
+        return None, ""
+    host = environ.get("CONTAINER_HOST", "")
+    if "podman" not in Path(path).name and "nerdctl" not in Path(path).name:
+        ask = [path, "context", "inspect", "--format={{.Endpoints.docker.Host}}"]
+        process = await asyncio.create_subprocess_exec(
+            *ask, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+        )
+        said, _ = await process.communicate()
+        host = environ.get("DOCKER_HOST") or said.decode(errors="replace").strip()
+    is_here = host.startswith(("unix:", "npipe:", "fd:")) or not host
+    return path, "" if is_here else host
+
+
 def _user() -> str:
     """Who to ask for the workload."""
     try:
@@ -132,10 +149,11 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
     swapped = None if target is None else await workload.find(api, target)
     needed = rights(options, swapped)
     low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, swapped))
-    kubectl, version, access, no_supervisor, allowed = await asyncio.gather(
+    kubectl, version, access, engine, no_supervisor, allowed = await asyncio.gather(
         _kubectl(api),
         _version(api) if low else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
+        _engine(options.docker if options.docker_run is not None else "", environ),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
         asyncio.gather(*(_allowed(api, right) for right in needed)),
     )
@@ -162,6 +180,8 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
         ),
         user=_user(),
+        engine=engine[0],
+        engine_host=engine[1],
         now=api.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         workload=swapped,
         server_version=version[0],

@@ -33,22 +33,32 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def is_the_pods(key: bytes, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> bool:
-    """Whether the pod's value is taken: exclude is stronger than include, and that than KEPT."""
+def is_the_pods(
+    key: bytes,
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    kept: tuple[str, ...] = KEPT,
+) -> bool:
+    """Whether the pod's value is taken: exclude is stronger than include, and that than `kept`."""
     name = os.fsdecode(key)
     if _matches(name, exclude):
         return False
-    return _matches(name, include) or not _matches(name, KEPT)
+    return _matches(name, include) or not _matches(name, kept)
+
+
+# A container has its own of nothing else: the pod's variables are for the same image, mostly.
+CONTAINERS = ("HOME", "PATH", "HOSTNAME")
 
 
 def make_environment(
     plan: Plan, pod: Pod, ends: Endpoints, root: Path | None = None
 ) -> Environment:
     """The pod's variables that are taken, and these over the laptop's."""
+    kept = CONTAINERS if plan.method == "container" else KEPT
     taken = {
         key: value
         for key, value in ends.environ.items()
-        if is_the_pods(key, plan.env_include, plan.env_exclude)
+        if is_the_pods(key, plan.env_include, plan.env_exclude, kept)
     }
     taken[b"TELEPRESENCE_POD"] = pod.name.encode()
     taken[b"TELEPRESENCE_CONTAINER"] = pod.container.encode()

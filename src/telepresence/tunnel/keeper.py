@@ -16,7 +16,15 @@ from types import TracebackType
 
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
-from telepresence.fastpath import CarrierLost, DialRefused, Engine, Listening, Tunnel, TunnelBroken
+from telepresence.fastpath import (
+    CarrierLost,
+    DialRefused,
+    Engine,
+    Event,
+    Listening,
+    Tunnel,
+    TunnelBroken,
+)
 from telepresence.mountinfo import take_mounts
 from telepresence.tunnel.carrier import Carrier
 from telepresence.tunnel.exposed import ExposedPorts
@@ -57,6 +65,7 @@ class Keeper:
         self._lost = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
         self.tunnel = Tunnel(engine, role="laptop")
+        self._watchers: dict[int, Callable[[Event], None]] = {}
         self.exposed = ExposedPorts(self.tunnel)
         # Ends with the error that ended the tunnel.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -104,15 +113,22 @@ class Keeper:
 
     def _on_events(self) -> None:
         for event in self._engine.take_events():
-            if isinstance(event, CarrierLost):
+            if event.tunnel in self._watchers:
+                self._watchers[event.tunnel](event)
+            elif isinstance(event, CarrierLost):
                 log.warning("carrier lost after %d bytes: %s", event.received, _why(event.error))
                 self._lost.set()
             elif isinstance(event, TunnelBroken):
-                self._fail(TunnelError(f"the tunnel broke: {_why(event.error)}"))
+                self.fail(TunnelError(f"the tunnel broke: {_why(event.error)}"))
             elif isinstance(event, Listening | DialRefused):
                 self.exposed.on_event(event)
 
-    def _fail(self, error: Exception) -> None:
+    def watch(self, tunnel: Tunnel, on_event: Callable[[Event], None]) -> None:
+        """Another tunnel of the engine, whose events come here too."""
+        self._watchers[tunnel.number] = on_event
+
+    def fail(self, error: Exception) -> None:
+        """End the session with this, unless another error was first."""
         if not self.failed.done():
             self.failed.set_exception(error)
             self.failed.exception()  # whoever does not wait for it need not hear of it
@@ -126,7 +142,7 @@ class Keeper:
             try:
                 await self._carry(self._plan.resume_timeout_s)
             except (TunnelError, ProtocolError) as exc:
-                self._fail(exc)
+                self.fail(exc)
                 return
 
     async def _carry(self, timeout_s: float) -> None:

@@ -1,0 +1,93 @@
+"""What is said to a container engine: docker, podman and nerdctl have the same words, nearly.
+
+Called by: method/container/whole.py.
+Owns: nothing; it only makes argv.
+Never: runs the engine.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from telepresence.values import ContainerRun, Plan
+
+CARRIER_PORT = 41041  # inside the proxy container, in the user's way as little as may be
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containers:
+    """Which program, and the names of the session's two containers."""
+
+    program: str
+    proxy: str
+    user: str
+
+    @property
+    def is_podman(self) -> bool:
+        return Path(self.program).name.startswith("podman")
+
+    def run_proxy(
+        self, plan: Plan, run: ContainerRun, exposed: tuple[str, ...], secret: bytes
+    ) -> list[str]:
+        """In the foreground: it says on its standard output how far it is."""
+        return [
+            self.program, "run", "--rm", "--interactive=false", f"--name={self.proxy}",
+            f"--hostname={plan.pod_name}",
+            "--user=0", "--cap-drop=ALL", "--cap-add=NET_ADMIN",
+            "--security-opt=no-new-privileges",
+            "--sysctl=net.ipv6.conf.lo.disable_ipv6=0",  # Docker turns it off; a pod has it
+            f"--label=telepresence={plan.session.hex()}",
+            f"--publish=127.0.0.1::{CARRIER_PORT}/tcp",
+            *run.proxy_words,
+            *(f"--expose={port}" for port in exposed),
+            plan.image,
+            "gateway",
+            f"--session={plan.session.hex()}",
+            f"--secret-sha256={hashlib.sha256(secret).hexdigest()}",
+            f"--carrier-port={CARRIER_PORT}",
+            *(f"--expose={port.pod}:{port.laptop}" for port in plan.expose),
+        ]  # fmt: skip
+
+    def run_user(
+        self, plan: Plan, run: ContainerRun, env_file: Path, named: list[str]
+    ) -> tuple[str, ...]:
+        """`named`: variables whose values the engine's client finds in its own environment."""
+        podmans = ("--http-proxy=false", f"--hostname={plan.pod_name}")
+        return (
+            self.program, "run",
+            *(("--detach",) if run.is_detached else ("--rm",)),
+            f"--network=container:{self.proxy}",
+            f"--label=telepresence={plan.session.hex()}",
+            f"--env-file={env_file}",
+            *(f"--env={name}" for name in named),
+            *(podmans if self.is_podman else ()),
+            *(() if run.has_init else ("--init",)),
+            *(() if run.name else (f"--name={self.user}",)),
+            *run.user_words,
+            run.image,
+            *run.command,
+        )  # fmt: skip
+
+    def port(self) -> list[str]:
+        return [self.program, "port", self.proxy, f"{CARRIER_PORT}/tcp"]
+
+    def wait(self) -> tuple[str, ...]:
+        """A command that ends with the exit code of the user's container."""
+        return ("/bin/sh", "-c", 'exit "$("$@")"', "sh", self.program, "wait", self.user)
+
+    def stop(self, grace_s: int) -> list[str]:
+        return [self.program, "stop", f"--time={grace_s}", self.user]
+
+    def remove(self, *names: str) -> list[str]:
+        return [self.program, "rm", "--force", "--volumes", *names]
+
+    def pull(self, image: str) -> list[str]:
+        return [self.program, "pull", "--quiet", image]
+
+    def exposed_ports(self, image: str) -> list[str]:
+        return [self.program, "image", "inspect", "--format={{json .Config.ExposedPorts}}", image]
+
+
+def take_port(said: str) -> int:
+    """Of `docker port`: 127.0.0.1:32768.  ValueError: nothing of the kind."""
+    return int(said.split()[0].rpartition(":")[2])

@@ -1,0 +1,132 @@
+"""The tunnel between the laptop and the proxy container, joined to the one between laptop and pod.
+
+Called by: method/container/whole.py.
+Owns: that tunnel, and the task that renews its carrier.
+Never: carries the pod's tunnel; the keeper does.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from telepresence import hello
+from telepresence.errors import ProtocolError, TunnelError
+from telepresence.fastpath import CarrierLost, Engine, Event, Tunnel, TunnelBroken
+
+log = logging.getLogger(__name__)
+
+HELLO_TIMEOUT_S = 5.0
+GIVE_UP_S = 8.0  # the gateway waits for 10 s
+PAUSE_S = 0.02
+
+
+class Keeping(Protocol):
+    """Whoever has the engine's events, and ends the session."""
+
+    def watch(self, tunnel: Tunnel, on_event: Callable[[Event], None]) -> None: ...
+    def fail(self, error: Exception) -> None: ...
+
+
+class Hop:
+    """async with Hop(engine, keeper, pod_tunnel, port, session, secret): ..."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        keeping: Keeping,
+        pods: Tunnel,
+        *,
+        port: int,
+        session: bytes,
+        secret: bytes,
+    ) -> None:
+        self._keeping = keeping
+        self._port, self._session, self._secret = port, session, secret
+        self._lost = asyncio.Event()
+        self._renewer: asyncio.Task[None] | None = None
+        self._tunnel = Tunnel(engine, role="agent")
+        self._tunnel.join(pods)
+
+    async def __aenter__(self) -> "Hop":
+        self._keeping.watch(self._tunnel, self._on_event)
+        try:
+            await self._carry()
+        except BaseException:
+            self._tunnel.close()
+            raise
+        self._renewer = asyncio.ensure_future(self._renew())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._renewer is not None:
+            self._renewer.cancel()
+            await asyncio.wait([self._renewer])
+        self._tunnel.close()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, CarrierLost):
+            self._lost.set()
+        elif isinstance(event, TunnelBroken):
+            reason = os.strerror(event.error)
+            self._keeping.fail(TunnelError(f"the way to the proxy container broke: {reason}"))
+
+    async def _renew(self) -> None:
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            if self._tunnel.stats()["attached"]:
+                continue
+            try:
+                await self._carry()
+            except (TunnelError, ProtocolError) as exc:
+                self._keeping.fail(exc)
+                return
+
+    async def _carry(self) -> None:
+        """The engine's own proxy accepts before the container listens: a try may be early."""
+        deadline = time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                await self._carry_once()
+            except (OSError, EOFError, TimeoutError) as exc:
+                if time.monotonic() >= deadline:
+                    raise TunnelError(
+                        f"the proxy container does not answer on 127.0.0.1:{self._port}: {exc}",
+                        hint="does the engine publish ports on this machine's loopback?",
+                    ) from exc
+                await asyncio.sleep(PAUSE_S)
+            else:
+                return
+
+    async def _carry_once(self) -> None:
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(socket.socket()) as carrier:
+            carrier.setblocking(False)
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                await loop.sock_connect(carrier, ("127.0.0.1", self._port))
+                received = self._tunnel.detach()
+                await loop.sock_sendall(
+                    carrier, hello.make_hello(self._session, self._secret, received)
+                )
+                data = b""
+                while (welcome := hello.take_welcome(data)) is None:
+                    more = await loop.sock_recv(carrier, hello.WELCOME_BYTES - len(data))
+                    if not more:
+                        raise EOFError("closed")
+                    data += more
+            if welcome.code is not hello.Code.WELCOME:
+                raise TunnelError(f"the proxy container refuses its carrier: {welcome.code.name}")
+            self._tunnel.attach(carrier.fileno(), welcome.received)
+            carrier.detach()
+        log.info("the proxy container is attached over 127.0.0.1:%d", self._port)

@@ -1,0 +1,186 @@
+"""Put both containers together: the proxy container and its way to the pod, then the user's.
+
+Called by: session.
+Owns: both containers and the file of variables, until the context ends.
+Never: reads what the user's container says; the runner gives it the terminal.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from telepresence.errors import MethodError, TunnelError
+from telepresence.fastpath import Engine, Tunnel
+from telepresence.journal import Entry
+from telepresence.method.container import variables
+from telepresence.method.container.engine import Containers, take_port
+from telepresence.method.container.hop import Hop, Keeping
+from telepresence.proc import bound_to_us
+from telepresence.values import ContainerRun, Environment, Launch, Plan
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 120.0  # the image may have to be pulled
+GRACE_S, GRACE_MAX_S = 1, 15  # Telepresence 1's; --stop-timeout asks for more
+
+
+def containers_of(plan: Plan) -> Containers:
+    name = f"telepresence-{plan.session.hex()[:12]}"
+    run = plan.container_run
+    own = run.name if run is not None else None
+    return Containers(program=plan.program, proxy=f"{name}-proxy", user=own or f"{name}-run")
+
+
+def journal_entry(plan: Plan) -> Entry:
+    """What a guard must know to remove them."""
+    both = containers_of(plan)
+    chosen = {key: value for key, value in plan.environ.items() if key.startswith("DOCKER_")}
+    argv = both.remove(both.user, both.proxy)
+    return Entry(kind="containers", facts={"argv": argv, "environ": chosen})
+
+
+async def _ask(argv: list[str], *, may_fail: bool = False) -> str:
+    """Standard output of the engine's client.  MethodError: its last line."""
+    log.debug("running %s", argv)
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    if process.returncode and not may_fail:
+        said = err.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise MethodError(f"{' '.join(argv[:2])}: {said[-1]}", hint="does it work by itself?")
+    return out.decode(errors="replace")
+
+
+async def _exposed(both: Containers, run: ContainerRun) -> tuple[str, ...]:
+    """-P: the ports that the user's image exposes, as the proxy container must."""
+    if not run.publishes_all:
+        return ()
+    said = await _ask(both.exposed_ports(run.image), may_fail=True)
+    if not said.strip():
+        await _ask(both.pull(run.image))
+        said = await _ask(both.exposed_ports(run.image))
+    return tuple(json.loads(said) or ())
+
+
+class _Proxy:
+    """The proxy container, by the engine's client that stays attached to it."""
+
+    def __init__(self, argv: list[str]) -> None:
+        self._argv = argv
+        self._process: asyncio.subprocess.Process | None = None
+        self._said: list[str] = []
+        self._logger: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *bound_to_us(self._argv), stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        self._logger = asyncio.ensure_future(self._log())
+
+    async def _log(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        while line := (await self._process.stderr.readline()).decode(errors="replace").strip():
+            self._said.append(line)
+            log.info("proxy container: %s", line)
+
+    def _reason(self) -> str:
+        said = [line for line in self._said if "--help" not in line]
+        return said[-1].removeprefix("gateway: ") if said else "it said nothing"
+
+    async def wait_word(self, word: str) -> None:
+        """MethodError: it ended instead."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async with asyncio.timeout(START_TIMEOUT_S):
+            said = (await self._process.stdout.readline()).decode(errors="replace").strip()
+            if said != word:
+                assert self._logger is not None
+                await asyncio.wait([self._logger], timeout=GRACE_S)
+                raise MethodError(
+                    f"the proxy container does not start: {self._reason()}",
+                    hint="its image is the agent's, and the engine must have it or find it "
+                    "(docs/container.md)",
+                )
+
+    async def wait_end(self, keeping: Keeping) -> None:
+        assert self._process is not None
+        await self._process.wait()
+        keeping.fail(TunnelError(f"the proxy container ended: {self._reason()}"))
+
+    async def end(self) -> None:
+        """After its container has been removed."""
+        if self._process is not None:
+            await self._process.wait()
+        if self._logger is not None:
+            await asyncio.wait([self._logger])
+
+
+def _launch(
+    plan: Plan, run: ContainerRun, both: Containers, environment: Environment, directory: Path
+) -> Launch:
+    text, named, left_out = variables.divide(environment.pod)
+    for key in left_out:
+        log.warning("no container can be given the value of %r", key)
+    env_file = directory / "variables"
+    with os.fdopen(os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text)
+    clients = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
+    argv = both.run_user(plan, run, env_file, [os.fsdecode(key) for key in named])
+    return Launch(program=plan.program, argv=argv, environ=clients | named)
+
+
+async def _detach(launch: Launch, both: Containers) -> Launch:
+    """Start it now, which prints its id; what is waited for is its end."""
+    process = await asyncio.create_subprocess_exec(
+        *launch.argv, stdin=asyncio.subprocess.DEVNULL, env=launch.environ
+    )
+    if await process.wait():
+        raise MethodError("the container did not start", hint="the engine's message is above")
+    argv = both.wait()
+    return Launch(program=argv[0], argv=argv, environ=launch.environ)
+
+
+@contextlib.asynccontextmanager
+async def prepare(
+    plan: Plan, environment: Environment, engine: Engine, tunnel: Tunnel, keeping: Keeping
+) -> AsyncIterator[Launch]:
+    """MethodError, TunnelError: with the engine's own words."""
+    run = plan.container_run
+    assert run is not None
+    both, secret = containers_of(plan), secrets.token_bytes(32)
+    async with contextlib.AsyncExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        exposed = await _exposed(both, run)
+        proxy = _Proxy(both.run_proxy(plan, run, exposed, secret))
+        stack.push_async_callback(_remove, both, run, proxy)
+        await proxy.start()
+        await proxy.wait_word("listening")
+        port = take_port(await _ask(both.port()))
+        hop = Hop(engine, keeping, tunnel, port=port, session=plan.session, secret=secret)
+        await stack.enter_async_context(hop)
+        await proxy.wait_word("ready")
+        launch = _launch(plan, run, both, environment, directory)
+        if run.is_detached:
+            launch = await _detach(launch, both)
+        watching = asyncio.ensure_future(proxy.wait_end(keeping))
+        stack.callback(watching.cancel)
+        yield launch
+
+
+async def _remove(both: Containers, run: ContainerRun, proxy: _Proxy) -> None:
+    """Both, whatever state they are in; the user's gets its time to end."""
+    grace_s = min(run.stop_timeout_s or GRACE_S, GRACE_MAX_S)
+    await _ask(both.stop(grace_s), may_fail=True)
+    await _ask(both.remove(both.user, both.proxy), may_fail=True)
+    await proxy.end()

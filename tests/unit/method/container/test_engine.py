@@ -1,0 +1,83 @@
+"""What is said to an engine."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from telepresence import cli
+from telepresence.method.container.engine import Containers, take_port
+from telepresence.method.container.run_words import divide
+from telepresence.plan import make_plan
+from telepresence.values import Facts, Plan, Port
+
+SECRET = bytes(range(32))
+
+
+def plan(*words: str, engine: str = "/usr/bin/docker") -> Plan:
+    options = cli.parse(["--docker-run", *words])
+    facts = Facts(
+        context="east", namespace="prod", server="https://203.0.113.1", needed=(), denied=(),
+        kubectl=None, direct=True, program=None, shell="/bin/sh", shim=Path("/x"),
+        shim_exists=False, supervisor=Path("/y"), environ={}, engine=engine,
+    )  # fmt: skip
+    return make_plan(options, facts, session=bytes(16), secret=SECRET)
+
+
+def both(program: str = "/usr/bin/docker") -> Containers:
+    return Containers(program=program, proxy="p", user="u")
+
+
+def user(*words: str, program: str = "/usr/bin/docker") -> tuple[str, ...]:
+    made = plan(*words, engine=program)
+    assert made.container_run is not None
+    return both(program).run_user(made, made.container_run, Path("/f"), ["MULTI"])
+
+
+def test_the_proxy_has_the_ports_one_capability_and_no_secret() -> None:
+    made = plan("-p", "80:80", "nginx")
+    argv = both().run_proxy(made, divide(("-p", "80:80", "nginx")), ("81/tcp",), SECRET)
+    assert argv[:3] == ["/usr/bin/docker", "run", "--rm"]
+    at = argv.index(made.image)
+    assert {"--cap-drop=ALL", "--cap-add=NET_ADMIN", "--publish=80:80", "--expose=81/tcp",
+            "--publish=127.0.0.1::41041/tcp", f"--hostname={made.pod_name}"
+            } < set(argv[:at])  # fmt: skip
+    assert "--privileged" not in argv
+    assert argv[at + 1] == "gateway"
+    assert SECRET.hex() not in " ".join(argv)
+
+
+def test_exposed_ports_of_the_pod_are_the_gateways_to_open() -> None:
+    made = plan("nginx")
+    made = dataclasses.replace(made, expose=(Port(laptop=8017, pod=80),))
+    argv = both().run_proxy(made, divide(("nginx",)), (), SECRET)
+    assert "--expose=80:8017" in argv[argv.index("gateway") :]
+
+
+def test_the_users_words_are_the_last_options() -> None:
+    argv = user("-it", "-e", "A=1", "nginx", "sh")
+    assert argv[-5:] == ("--interactive", "--tty", "--env=A=1", "nginx", "sh")
+    assert {"--network=container:p", "--env-file=/f", "--env=MULTI", "--name=u", "--init",
+            "--rm"} < set(argv)  # fmt: skip
+
+
+def test_a_name_an_init_and_detaching_are_the_users() -> None:
+    argv = user("-d", "--name", "web", "--init=false", "nginx")
+    assert "--name=u" not in argv
+    assert "--init" not in argv
+    assert "--rm" not in argv  # its exit code is asked for after its end
+    assert argv.count("--detach") == 1
+
+
+def test_podman_shares_neither_host_name_nor_lack_of_proxies() -> None:
+    argv = user("nginx", program="/usr/bin/podman")
+    assert "--http-proxy=false" in argv
+    assert any(word.startswith("--hostname=telepresence-") for word in argv)
+    assert not any(word.startswith("--hostname") for word in user("nginx"))
+
+
+def test_the_port_that_the_engine_chose() -> None:
+    assert take_port("127.0.0.1:32768\n") == 32768
+    assert take_port("0.0.0.0:1\n[::]:2\n") == 1
+    with pytest.raises(ValueError, match="invalid literal"):
+        take_port("no\n")
