@@ -18,16 +18,19 @@ OUR_RULE = re.compile(rf'--comment "?{places.FIREWALL_TAG}\b')
 DOCKER_CHAIN = re.compile(r"^DOCKER\b")
 NO_CHAIN = re.compile(r"(?!)")
 DOCKER_RULE = re.compile(rf" -[io] {places.DOCKER_BRIDGE}\b")
-POD_RULES = (
-    ("FORWARD", "-i", places.POD_BRIDGE),
-    ("FORWARD", "-o", places.POD_BRIDGE),
+RULES = (  # each is put before the one above it
+    ("ACCEPT", "FORWARD", "-i", places.POD_BRIDGE),
+    ("ACCEPT", "FORWARD", "-o", places.POD_BRIDGE),
+    ("REJECT", "FORWARD", "-d", places.SERVICE_RANGE),
+    ("REJECT", "OUTPUT", "-d", places.SERVICE_RANGE),
 )
 
 
 def allow_pods() -> None:
-    """Let pods through a machine whose FORWARD policy is DROP, as Docker leaves it."""
-    for chain, *match in POD_RULES:
-        rule = [chain, *match, "-m", "comment", "--comment", places.FIREWALL_TAG, "-j", "ACCEPT"]
+    """Let pods through a machine whose FORWARD policy is DROP, as Docker leaves it.  A Service that
+    kube-proxy does not know yet, or any more, is refused: nothing leaves for a network beyond."""
+    for target, chain, *match in RULES:
+        rule = [chain, *match, "-m", "comment", "--comment", places.FIREWALL_TAG, "-j", target]
         if not attempt("iptables", "-w", "5", "-C", *rule):
             run("iptables", "-w", "5", "-I", *rule)
 

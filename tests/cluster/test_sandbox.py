@@ -298,6 +298,14 @@ def rules() -> list[str]:
     return [line for line in saved if "docker-sbx" in line or "DOCKER" in line]
 
 
+def test_a_services_address_that_nobody_has_is_refused(kubectl: Callable[..., str]) -> None:
+    """From a pod and from the node: it never leaves for a network beyond this machine."""
+    nobody = "10.96.255.254"
+    words = ["python3", "-c", PROBE, nobody, "80"]
+    assert kubectl("exec", "deployment/bench", "--", *words).strip() == "ConnectionRefusedError"
+    assert run(*words).stdout.strip() == "ConnectionRefusedError"
+
+
 def test_a_docker_engine_of_its_own_comes_and_goes() -> None:
     """Its networks and rules go with it, and it has the workloads' image."""
     if Path("/sys/class/net/docker0").exists():
