@@ -109,6 +109,15 @@ def test_no_name_says_local_or_remote(path: Path) -> None:
     assert not bare_sides(ast.parse(path.read_text()))
 
 
+def test_test_files_have_names_of_their_own() -> None:
+    """One run of pytest imports them side by side, by these names."""
+    for together in (("sockets", "preload", "cluster"), ("sockets", "unit/tunnel"), ("unit",)):
+        files = [
+            path.name for room in together for path in (TOP / "tests" / room).rglob("test_*.py")
+        ]
+        assert len(files) == len(set(files)), sorted(files)
+
+
 UNIT_TESTS = sorted((TOP / "tests" / "unit").rglob("test_*.py"))
 
 
