@@ -1,6 +1,6 @@
 """Open the pod's ports to the laptop, and let the pod be ready while somebody listens here.
 
-Called by: session, when the workload's own pods are gone.
+Called by: session, when the workload's own pods are gone; gateway, for a container's ports.
 Owns: the listeners in the pod and the stream that keeps it ready, until the context ends.
 Never: sees a byte of a connection; the engine dials.
 """
@@ -11,11 +11,12 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Protocol
 
 from telepresence.errors import TunnelError
 from telepresence.fastpath import Listener
 from telepresence.listening import changes
-from telepresence.values import Plan, Port
+from telepresence.values import Port
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +24,23 @@ TIMEOUT_S = 10.0  # a round trip and a bind(2)
 READY = "ready"  # the agent's service
 
 
+class Wishes(Protocol):
+    """What is used of a plan."""
+
+    @property
+    def expose(self) -> tuple[Port, ...]: ...
+    @property
+    def from_pod(self) -> tuple[int, ...]: ...
+    @property
+    def ready_when_listening(self) -> bool: ...
+
+
 class Exposure:
     """async with Exposure(plan, open_port, open_service, say): ..."""
 
     def __init__(
         self,
-        plan: Plan,
+        plan: Wishes,
         open_port: Callable[[int, int], Awaitable[Listener]],
         open_service: Callable[[str], Awaitable[socket.socket]],
         say: Callable[[str], None],

@@ -12,7 +12,15 @@ from telepresence.errors import ClusterError, MethodError, TelepresenceError, Us
 from telepresence.exposed import PRIVILEGED_BELOW, container_of, exposed
 from telepresence.method.container.run_words import divide
 from telepresence.rights import rules
-from telepresence.values import ContainerRun, Facts, Mounting, Options, Plan, Port
+from telepresence.values import (
+    CONTAINERS_OWN,
+    ContainerRun,
+    Facts,
+    Mounting,
+    Options,
+    Plan,
+    Port,
+)
 
 # Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
 _NAME_CHARS, _SESSION_CHARS = 50, 12
@@ -41,6 +49,24 @@ def _refuse_missing_rights(facts: Facts) -> None:
     )
 
 
+def _refuse_containers_ports(options: Options) -> None:
+    """What listens in the container: its own programs, for the pod; and we, for two others."""
+    theirs = [port.laptop for port in options.expose] + list(options.from_pod)
+    ours = [port.pod for port in options.container_to_host]
+    for number in ours:
+        if ours.count(number) > 1 or number in theirs or number in options.to_pod:
+            raise UsageError(
+                f"--container-to-host {number}: the container's port {number} is given twice",
+                hint="--container-to-host PORT:HOST_PORT takes another port of the container",
+            )
+    for number in (*theirs, *ours, *options.to_pod):
+        if number in CONTAINERS_OWN:
+            raise UsageError(
+                f"port {number} of the container is the proxy's own",
+                hint=f"those are {', '.join(map(str, CONTAINERS_OWN))}",
+            )
+
+
 def _container_run(options: Options, facts: Facts) -> ContainerRun | None:
     """What --docker-run is to do; None for the other methods."""
     if options.docker_run is None:
@@ -55,15 +81,11 @@ def _container_run(options: Options, facts: Facts) -> ContainerRun | None:
             f"--docker-run needs --method container, not {options.method}",
             hint="leave out --method, or use --run",
         )
-    for word, is_given in (
-        ("--to-pod", bool(options.to_pod)),
-        ("--from-pod", bool(options.from_pod)),
-        ("--ready-when-listening", options.ready_when_listening is True),
-        ("--mount", options.mount.is_required),
-    ):
+    for word, is_given in (("--mount", options.mount.is_required),):
         if is_given:
             raise UsageError(f"{word} is not for --docker-run yet", hint="leave it out")
     run = divide(options.docker_run)
+    _refuse_containers_ports(options)
     if facts.engine is None:
         raise MethodError(
             f"{options.docker}: command not found",
@@ -224,8 +246,8 @@ def _low_ports(ports: tuple[int, ...], facts: Facts) -> str:
 
 
 def _readiness(options: Options, facts: Facts, expose: tuple[Port, ...]) -> bool:
-    """Whether it follows who listens here: on for a swap, never for a container's own network."""
-    if not expose or options.docker_run is not None:
+    """Whether it follows who listens here, or in the container: on for a swap."""
+    if not expose:
         return False
     wish = options.ready_when_listening
     return facts.workload is not None if wish is None else wish
@@ -236,6 +258,13 @@ def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
     if facts.workload is not None:
         return f"{facts.workload.name[:_NAME_CHARS].rstrip('-.')}-{start}"
     return options.new_deployment or f"telepresence-{start}"
+
+
+def _needless(options: Options) -> tuple[str, ...]:
+    """Telepresence 1 said nothing of it, and scripts have it for every method."""
+    if not options.container_to_host or options.docker_run is not None:
+        return ()
+    return ("--container-to-host does nothing without --docker-run: localhost is this machine's",)
 
 
 def _refuse_no_way(facts: Facts) -> None:
@@ -255,7 +284,6 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
     shim, supervisor, notes = _engines(options, facts)
     mount, mount_notes = _mounting(options, facts)
     _refuse_files(options, facts)
-    container = _container(options, facts)
     expose = exposed(options, facts.workload)
     pod_ports = tuple(port.pod for port in expose) + options.from_pod
     _refuse_ports(pod_ports)
@@ -265,11 +293,12 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         namespace=facts.namespace,
         kubectl=facts.kubectl,
         pod_name=_pod_name(options, facts, session),
-        container=container,
+        container=_container(options, facts),
         image=image_name(options, facts.environ),
         expose=expose,
         from_pod=options.from_pod,
         to_pod=options.to_pod,
+        container_to_host=options.container_to_host,
         ready_when_listening=_readiness(options, facts, expose),
         low_ports=_low_ports(pod_ports, facts),
         user=facts.user,
@@ -281,7 +310,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         method=options.method,
         shim=shim,
         supervisor=supervisor,
-        notes=notes + mount_notes,
+        notes=notes + mount_notes + _needless(options),
         program=program,
         argv=options.command or (program,),
         is_shell=not options.command and container_run is None,

@@ -186,11 +186,12 @@ async def _ports(
     if claim is not None:
         await claim.alone()
         console.stage("workload's pods gone")
+    if plan.container_run is not None:
+        return  # their other ends are the container's, and the proxy container's to open
     if plan.to_pod:
         same = tuple(Port(laptop=number, pod=number) for number in plan.to_pod)
         await undo.enter("ports to the pod", ToPod(same, engine, keeper.tunnel))
-    # The pod's traffic for a container goes to its own network, which the proxy container sees to.
-    if (plan.expose or plan.from_pod) and plan.container_run is None:
+    if plan.expose or plan.from_pod:
         exposure = Exposure(plan, keeper.exposed.open, keeper.open_service, console.say)
         await undo.enter("exposed ports", exposure)
         console.stage("ports exposed")
@@ -206,6 +207,10 @@ async def _run(options: Options, console: Console, interrupts: Interrupts) -> Ex
         _tell_failures(undo, console)
 
 
+async def _nothing() -> None:
+    pass
+
+
 async def _method(
     undo: Undo,
     prepare: Prepare | None,
@@ -213,10 +218,16 @@ async def _method(
     environment: Environment,
     engine: Engine,
     keeper: "Keeper",
+    claim: "Claim | None",
+    say: Callable[[str], None],
 ) -> Launch:
     """None: the user's process is a container, which a guard has to remove."""
     if prepare is None:
-        containers = whole.prepare(plan, environment, engine, keeper.tunnel, keeper)
+        alone = _nothing if claim is None else claim.alone
+        ends = whole.Ends(
+            engine=engine, tunnel=keeper.tunnel, keeping=keeper, alone=alone, say=say
+        )  # fmt: skip
+        containers = whole.prepare(plan, environment, ends)
         return await undo.enter("containers", containers, whole.journal_entry(plan))
     return await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
 
@@ -251,7 +262,7 @@ async def _stages(
         console.say(note)
     console.stage("environment read")
     prepare = METHODS.get(plan.method) if vpn is None else vpn.prepare_for(ends)
-    making = _method(undo, prepare, plan, environment, engine, keeper)
+    making = _method(undo, prepare, plan, environment, engine, keeper, claim, console.say)
     launch = await _unless(making, proxy.ended, keeper.failed)
     if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
         console.say(note)

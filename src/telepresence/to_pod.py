@@ -1,6 +1,6 @@
 """Ports of this machine's localhost that lead to the pod's localhost.
 
-Called by: session.
+Called by: session; gateway, where this machine is the proxy container.
 Owns: the listeners here, and each connection until the engine has it.
 Never: sees a byte of a connection.
 """

@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# Ports of a user's container that its proxy has: for the carriers of the two tunnels to the laptop.
+CONTAINERS_OWN = (41041, 41042)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -79,6 +82,7 @@ class Options:
     from_pod: tuple[int, ...]
     to_pod: tuple[int, ...]
     ready_when_listening: bool | None  # None: for a swap
+    container_to_host: tuple[Port, ...]  # ports of the container that lead to the laptop's
     command: tuple[str, ...]  # empty: the user's shell
     context: str | None
     namespace: str | None
@@ -212,6 +216,7 @@ class Plan:
     expose: tuple[Port, ...] = ()
     from_pod: tuple[int, ...] = ()
     to_pod: tuple[int, ...] = ()
+    container_to_host: tuple[Port, ...] = ()
     ready_when_listening: bool = False
     low_ports: str = ""  # how the pod may listen below 1024: "sysctl", "root"; "" if it need not
     container_run: ContainerRun | None = None  # method container

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import engine_rig
 from rig import DEADLINE_S, Telepresence, kubectl, objects
 
 
@@ -54,3 +55,19 @@ def namespace() -> Iterator[str]:
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def engine(kubeconfig: Path) -> str:
+    """DOCKER_HOST of the sandbox's Docker engine."""
+    if not Path("/run/telepresence-sandbox").exists():
+        pytest.skip("no sandbox runs, whose Docker engine these tests use: sandbox/sandbox up")
+    return engine_rig.start()
+
+
+@pytest.fixture
+def engine_left_as_it_was(engine: str) -> Iterator[None]:
+    """`docker ps -a`, `docker volume ls` and `docker network ls` are the same after the test."""
+    before = engine_rig.held()
+    yield
+    assert engine_rig.held() == before

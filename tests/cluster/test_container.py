@@ -4,55 +4,19 @@ Called by: pytest.  Before and after each test the engine holds the same contain
 """
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from engine_rig import BASE, RUN, docker, image, proxies
 from rig import DEADLINE_S, Telepresence, objects
 
-SANDBOX = Path(__file__).parents[2] / "sandbox" / "sandbox"
-BASE = "sandbox-base:1"
-RUN = ("--docker-run", "--rm")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def host() -> str:
-    """DOCKER_HOST of an engine that has the agent's image and sandbox-base:1."""
-    if not Path("/run/telepresence-sandbox").exists():
-        pytest.skip("no sandbox runs, whose Docker engine these tests use: sandbox/sandbox up")
-    subprocess.run([SANDBOX, "docker", "up"], check=True, capture_output=True, timeout=180)
-    said = subprocess.run([SANDBOX, "env"], capture_output=True, text=True, check=True).stdout
-    (line,) = (line for line in said.splitlines() if "DOCKER_HOST" in line)
-    os.environ["DOCKER_HOST"] = line.partition("=")[2]
-    build = SANDBOX.parents[1] / "pod-image" / "build"
-    archive = subprocess.run([build], capture_output=True, text=True, check=True).stdout.strip()
-    docker("load", "--quiet", "--input", archive.splitlines()[-1])
-    return os.environ["DOCKER_HOST"]
-
-
-def docker(*words: str) -> str:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def held() -> tuple[str, str, str]:
-    volumes, networks = docker("volume", "ls", "-q"), docker("network", "ls", "-q")
-    return docker("ps", "-aq"), volumes, networks
-
-
-@pytest.fixture(autouse=True)
-def engine_is_left_as_it_was(host: str) -> Iterator[None]:
-    before = held()
-    yield
-    assert held() == before
+pytestmark = pytest.mark.usefixtures("engine_left_as_it_was")
 
 
 def test_names_addresses_and_datagrams_are_the_pods(telepresence: Telepresence) -> None:
@@ -133,23 +97,6 @@ http.server.test(http.server.SimpleHTTPRequestHandler, port=8017)"""
                 time.sleep(0.05)
 
 
-def test_a_port_of_the_pod_is_the_containers(telepresence: Telepresence) -> None:
-    """Its Service's clients in the cluster reach 127.0.0.1 of the container."""
-    words = ["-n", "t-exposed-run", "--expose", "8017:8080", *RUN, BASE]
-    serve = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "8017"]
-    with telepresence.running(*words, *serve):
-        url = "http://t-exposed-run:8080/etc/hostname"
-        deadline = time.monotonic() + DEADLINE_S
-        while True:
-            asked = ["kubectl", "exec", "deployment/bench", "--", "curl", "-s", "-m", "10", url]
-            done = subprocess.run(asked, capture_output=True, text=True)
-            if done.returncode == 0:
-                break
-            assert time.monotonic() < deadline, done.stderr
-            time.sleep(0.2)
-    assert done.stdout.strip() == "t-exposed-run"
-
-
 def test_a_terminal(telepresence: Telepresence) -> None:
     words = [*telepresence.argv("--docker-run", "-it", BASE), "tty"]
     done = subprocess.run(["script", "-qec", " ".join(words), "/dev/null"],
@@ -217,7 +164,7 @@ def test_the_proxy_has_one_capability_and_little_memory(telepresence: Telepresen
     with telepresence.running(*RUN, BASE, "sh", "-c", "echo up; exec sleep 600") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
-        (name,) = (n for n in docker("ps", "--format", "{{.Names}}").split() if "-proxy" in n)
+        (name,) = proxies()
         (state,) = json.loads(docker("inspect", name))
         assert state["HostConfig"]["CapAdd"] in (["NET_ADMIN"], ["CAP_NET_ADMIN"])
         assert state["HostConfig"]["CapDrop"] == ["ALL"]
@@ -234,12 +181,7 @@ def test_a_static_program_without_shell_or_libc(telepresence: Telepresence, tmp_
         pytest.skip("no busybox: make setup installs busybox-static")
     (tmp_path / "image").mkdir()
     shutil.copy(busybox, tmp_path / "image" / "busybox")
-    tar = subprocess.run(["tar", "-C", tmp_path / "image", "-cf", "-", "."], capture_output=True)
-    change = ["--change", "USER 4711", "--change", 'ENTRYPOINT ["/busybox"]']
-    subprocess.run(["docker", "import", *change, "-", "t-static:1"], input=tar.stdout, check=True,
-                   capture_output=True)  # fmt: skip
-    try:
+    changes = ("USER 4711", 'ENTRYPOINT ["/busybox"]')
+    with image("t-static:1", tmp_path / "image", *changes):
         done = telepresence(*RUN, "t-static:1", "wget", "-q", "-O", "-", "http://helloworld")
-        assert done.out.startswith("Hello, world!"), done.err
-    finally:
-        docker("rmi", "t-static:1")
+    assert done.out.startswith("Hello, world!"), done.err

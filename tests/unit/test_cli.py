@@ -24,6 +24,7 @@ DEFAULTS: dict[str, object] = {
     "expose": (),
     "from_pod": (),
     "to_pod": (),
+    "container_to_host": (),
     "ready_when_listening": None,
     "command": (),
     "context": None,
@@ -77,6 +78,10 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         ),
         (["--to-pod", "1", "--to-pod", "2"], {"to_pod": (1, 2)}),
         (["--from-pod", "1"], {"from_pod": (1,)}),
+        (
+            ["--container-to-host", "1", "--container-to-host", "8000:12399"],
+            {"container_to_host": (Port(pod=1, laptop=1), Port(pod=8000, laptop=12399))},
+        ),
         (["--ready-when-listening"], {"ready_when_listening": True}),
         (["--no-ready-when-listening"], {"ready_when_listening": False}),
         (["--docker", "podman"], {"docker": "podman"}),

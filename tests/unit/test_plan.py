@@ -291,6 +291,17 @@ def test_a_container_needs_no_shim_and_its_engine_is_the_program() -> None:
     assert made.container_run.image == "nginx"
 
 
+def test_ports_of_a_container_are_as_asked_for_and_readiness_follows_it() -> None:
+    words = ["--container-to-host", "8000:12399", "--to-pod", "7", "--from-pod", "8",
+             "--expose", "80:8080", "--ready-when-listening"]  # fmt: skip
+    made = plan(cli.parse([*words, "--docker-run", "nginx"]), ENGINE)
+    assert made.container_to_host == (Port(pod=8000, laptop=12399),)
+    assert (made.to_pod, made.from_pod, made.ready_when_listening) == ((7,), (8,), True)
+    assert not made.notes
+    (note,) = plan(cli.parse([*words, "--run", "x"]), FACTS).notes
+    assert "--container-to-host does nothing" in note
+
+
 @pytest.mark.parametrize(
     ("argv", "changed", "said"),
     [
@@ -298,8 +309,15 @@ def test_a_container_needs_no_shim_and_its_engine_is_the_program() -> None:
         (["-m", "inject-tcp", "--docker-run", "x"], {}, "needs --method container"),
         (["--volumes-at-real-paths", "--docker-run", "x"], {}, "not for --docker-run"),
         (["--docker-run"], {}, "needs the name of an image"),
-        (["--to-pod", "80", "--docker-run", "x"], {}, "--to-pod is not for --docker-run yet"),
-        (["--from-pod", "80", "--docker-run", "x"], {}, "--from-pod is not for --docker-run yet"),
+        (["--container-to-host", "8", "--to-pod", "8", "--docker-run", "x"], {}, "8 is given tw"),
+        (["--container-to-host", "8", "--expose", "8:9", "--docker-run", "x"], {}, "8 is given tw"),
+        (["--container-to-host", "8", "--from-pod", "8", "--docker-run", "x"], {}, "8 is given tw"),
+        (
+            ["--container-to-host", "8", "--container-to-host", "8:9", "--docker-run", "x"],
+            {},
+            "8 is given tw",
+        ),
+        (["--to-pod", "41041", "--docker-run", "x"], {}, "41041 of the container is the proxy's"),
         (["--mount", "/x", "--docker-run", "x"], {}, "--mount is not for --docker-run yet"),
         (["--docker-run", "--net", "host", "x"], {}, "--net cannot be given"),
         (["--docker", "podman", "--docker-run", "x"], {"engine": None}, "podman: command not"),

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,9 @@ from telepresence.agent.services import serve_service
 from telepresence.errors import ProtocolError, TunnelError
 from telepresence.fastpath import (
     CarrierLost,
+    DialRefused,
     Engine,
+    Listening,
     ServiceOpened,
     SocksServer,
     Tunnel,
@@ -73,6 +76,7 @@ class Session:
         self._engine = engine
         self.tunnel = Tunnel(engine, role=role)
         self.attached = asyncio.Event()  # by the first carrier
+        self.on_exposed: Callable[[Listening | DialRefused], None] | None = None
         self._over: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
@@ -181,6 +185,8 @@ class Session:
                 # else a newer carrier is there already
                 log.info("carrier lost after %d bytes, errno %d", event.received, event.error)
                 self._expect_client(self._settings.resume_timeout_s, "the client has been gone")
+            elif isinstance(event, Listening | DialRefused) and self.on_exposed is not None:
+                self.on_exposed(event)
 
 
 async def serve(settings: Settings) -> str:

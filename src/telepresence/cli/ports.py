@@ -8,7 +8,7 @@ Never: asks whether a port is free.
 import argparse
 from typing import Any
 
-from telepresence.cli.words import port, port_pair
+from telepresence.cli.words import container_pair, port, port_pair
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="connections to this port of localhost here reach the pod's, as its containers do "
         "among themselves.  May be given again (default: none)",
+    )
+    add(
+        "--container-to-host",
+        type=container_pair,
+        action="append",
+        default=[],
+        metavar="PORT[:HOST_PORT]",
+        help="--docker-run: connections to PORT of the container's localhost reach HOST_PORT of "
+        "this machine's, as for an IDE's debugger (default: HOST_PORT is PORT).  May be given "
+        "again",
     )
     add(
         "--ready-when-listening",

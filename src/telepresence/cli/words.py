@@ -82,6 +82,14 @@ def port(text: str) -> int:
     return int(text)
 
 
+def container_pair(text: str) -> Port:
+    """PORT[:HOST_PORT], the container's first; of the two, its port takes the pod's place."""
+    parts = text.split(":")
+    if len(parts) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not PORT[:HOST_PORT]")
+    return Port(pod=port(parts[0]), laptop=port(parts[-1]))
+
+
 def port_pair(text: str) -> Port:
     """PORT[:REMOTE], the laptop's first."""
     parts = text.split(":")

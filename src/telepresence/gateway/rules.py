@@ -46,6 +46,11 @@ table inet telepresence {{
   }}
 }}
 """
+# The laptop's ports are for the container, not for the engine's other containers.
+_LAPTOPS = """\
+add chain inet telepresence entering { type filter hook input priority 0; }
+add rule inet telepresence entering iifname != "lo" tcp dport { %s } reject with tcp reset
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +63,16 @@ class Doors:
     udp6: int = 0
 
 
-def make_rules(doors: Doors) -> str:
-    """Input for `nft -f -`.  ICMP is not carried: a ping hears so, and leaves for nowhere."""
+def make_rules(doors: Doors, laptops: tuple[int, ...] = ()) -> str:
+    """Input for `nft -f -`.  ICMP is not carried: a ping hears so, and leaves for nowhere.
+
+    `laptops`: ports that lead to the laptop, for loopback alone."""
     rules = _RULES.format(
         mark=MARK, tcp4=doors.tcp4, tcp6=doors.tcp6, udp4=doors.udp4, udp6=doors.udp6
     )
     lines = rules.splitlines(keepends=True)
-    return "".join(line for line in lines if doors.tcp6 or "nfproto ipv6" not in line)
+    kept = "".join(line for line in lines if doors.tcp6 or "nfproto ipv6" not in line)
+    return kept + (_LAPTOPS % ", ".join(map(str, laptops)) if laptops else "")
 
 
 _NEWROUTE, _NEWRULE = 24, 32

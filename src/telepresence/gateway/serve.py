@@ -1,4 +1,11 @@
-"""Let the laptop's carrier in, then turn the container's traffic to it.
+"""Let the laptop's carrier in, then turn the container's traffic to it, then open ports.
+
+It says lines, and hears one:
+    listening     a carrier may come
+    ready         what leaves the container goes to the pod
+          open    (heard) the pod's ports are free now
+    say TEXT      for the user
+    open          ports lead where they were asked to
 
 Called by: gateway.__main__.
 Owns: the engine, the carrier port, the doors that the rules lead to.
@@ -7,15 +14,18 @@ Never: opens a way out before the pod has been asked for its names.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import socket
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from telepresence.agent.serve import Session, Settings, listen
-from telepresence.errors import MethodError
+from telepresence.errors import MethodError, TunnelError
+from telepresence.exposure import Exposure
 from telepresence.fastpath import DatagramRedirect, Engine, RedirectServer, Tunnel
 from telepresence.gateway.hosts import has_ipv6, merge_hosts
 from telepresence.gateway.rules import (
@@ -26,7 +36,10 @@ from telepresence.gateway.rules import (
     make_rules,
     take_error,
 )
-from telepresence.tunnel.service import read_service
+from telepresence.to_pod import ToPod
+from telepresence.tunnel.exposed import ExposedPorts
+from telepresence.tunnel.service import open_service, read_service
+from telepresence.values import Port
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +55,12 @@ class Wanted:
     """What the command line says."""
 
     settings: Settings
-    exposed: tuple[tuple[int, int], ...] = ()  # port of the pod, port of the container
+    expose: tuple[Port, ...] = ()  # here the container's is the laptop's
+    from_pod: tuple[int, ...] = ()
+    to_pod: tuple[int, ...] = ()
+    ready_when_listening: bool = False
+    back_port: int = 0  # for the carrier of the laptop's own ports; 0: there are none
+    container_to_host: tuple[int, ...] = ()
 
 
 def _doors(family: int, host: str) -> tuple[socket.socket, socket.socket]:
@@ -80,7 +98,7 @@ def _tell_kernel(*messages: bytes) -> None:
                 raise OSError(error, os.strerror(error))
 
 
-def close_other_ways(doors: Doors, *, ipv6: bool) -> None:
+def close_other_ways(doors: Doors, *, ipv6: bool, laptops: tuple[int, ...] = ()) -> None:
     """The rules and routes.  MethodError: this kernel has not what they need."""
     loopback = socket.if_nametoindex("lo")
     messages = []
@@ -92,15 +110,29 @@ def close_other_ways(doors: Doors, *, ipv6: bool) -> None:
     try:
         _tell_kernel(*messages)
         subprocess.run(
-            [NFT, "-f", "-"], input=make_rules(doors), text=True, check=True, capture_output=True
-        )
+            [NFT, "-f", "-"], input=make_rules(doors, laptops), text=True, check=True,
+            capture_output=True,
+        )  # fmt: skip
     except subprocess.CalledProcessError as exc:
         raise MethodError(f"nft: {exc.stderr.strip().splitlines()[0]}") from exc
     except OSError as exc:
         raise MethodError(f"routes: {exc.strerror}") from exc
 
 
-async def _prepare(wanted: Wanted, engine: Engine, session: Session) -> None:
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+async def _hear(word: str) -> None:
+    """TunnelError: the laptop has gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    if (await reader.readline()).decode().strip() != word:
+        raise TunnelError(f"the laptop has gone before it said {word}")
+
+
+async def _turn(wanted: Wanted, engine: Engine, session: Session) -> None:
     """All of the container's network, once the laptop is there."""
     await session.attached.wait()
     names = await read_service(session.tunnel, "names")
@@ -110,23 +142,59 @@ async def _prepare(wanted: Wanted, engine: Engine, session: Session) -> None:
     own.write_text(merge_hosts(own.read_text(), hosts, hostname))
     Path("/etc/resolv.conf").write_text(resolv_conf)
     doors = open_doors(engine, session.tunnel)
-    close_other_ways(doors, ipv6=has_ipv6(hosts, hostname))
-    for pod_port, container_port in wanted.exposed:
-        session.tunnel.listen(pod_port, container_port)
-    print("ready", flush=True)
+    ipv6 = has_ipv6(hosts, hostname)
+    close_other_ways(doors, ipv6=ipv6, laptops=wanted.container_to_host)
+    _tell("ready")
+
+
+async def _open_ports(
+    wanted: Wanted, engine: Engine, session: Session, stack: contextlib.AsyncExitStack
+) -> None:
+    """Those that lead here and to the pod, until the stack ends."""
+    await _hear("open")
+    same = tuple(Port(laptop=number, pod=number) for number in wanted.to_pod)
+    await stack.enter_async_context(ToPod(same, engine, session.tunnel))
+    exposed = ExposedPorts(session.tunnel)
+    session.on_exposed = exposed.on_event
+
+    async def service(name: str) -> socket.socket:
+        return await open_service(session.tunnel, name)
+
+    exposure = Exposure(wanted, exposed.open, service, lambda text: _tell(f"say {text}"))
+    await stack.enter_async_context(exposure)
+    _tell("open")
+
+
+def _back(wanted: Wanted, stack: contextlib.AsyncExitStack) -> list["asyncio.Task[str]"]:
+    """The agent of the laptop, which asks it to listen; in an engine of its own."""
+    if not wanted.back_port:
+        return []
+    settings = dataclasses.replace(wanted.settings, carrier_port=wanted.back_port)
+    carriers = stack.enter_context(listen(settings.carrier_port, "0.0.0.0"))
+    engine = Engine()
+    stack.callback(engine.close)
+    return [asyncio.ensure_future(Session(settings, engine).run(carriers))]
 
 
 async def serve(wanted: Wanted) -> str:
     """Run until the laptop has gone; returns why."""
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         carriers = stack.enter_context(listen(wanted.settings.carrier_port, "0.0.0.0"))
         engine = Engine()
         stack.callback(engine.close)
         session = Session(wanted.settings, engine, role="laptop")
-        running = asyncio.ensure_future(session.run(carriers))
-        preparing = asyncio.ensure_future(_prepare(wanted, engine, session))
-        print("listening", flush=True)
-        await asyncio.wait([running, preparing], return_when=asyncio.FIRST_COMPLETED)
+        running = [asyncio.ensure_future(session.run(carriers)), *_back(wanted, stack)]
+        _tell("listening")
+
+        async def prepare() -> str:
+            await _turn(wanted, engine, session)
+            await _open_ports(wanted, engine, session, stack)
+            return ""
+
+        preparing = asyncio.ensure_future(prepare())
+        await asyncio.wait([*running, preparing], return_when=asyncio.FIRST_COMPLETED)
         if preparing.done():
             preparing.result()
-        return await running
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        preparing.cancel()
+        return next(task.result() for task in running if task.done())

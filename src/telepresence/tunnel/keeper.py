@@ -127,6 +127,10 @@ class Keeper:
         """Another tunnel of the engine, whose events come here too."""
         self._watchers[tunnel.number] = on_event
 
+    def exposed_on(self, tunnel: Tunnel, place: str) -> ExposedPorts:
+        """Ports at the other end of such a tunnel, for whoever watches it."""
+        return ExposedPorts(tunnel, place)
+
     def fail(self, error: Exception) -> None:
         """End the session with this, unless another error was first."""
         if not self.failed.done():

@@ -18,8 +18,9 @@ _tell_kernel(*(made for family in (socket.AF_INET, socket.AF_INET6)
              make_default_route(lo))
 for words in ("rule", "route show table 2017", "-6 rule", "-6 route show table 2017", "-6 route"):
     print(words, subprocess.run(["ip", *words.split()], capture_output=True, text=True).stdout)
-subprocess.run(["nft", "-f", "-"], input=make_rules(Doors(tcp4=1, udp4=2, tcp6=3, udp6=4)),
-               text=True, check=True)
+rules = make_rules(Doors(tcp4=1, udp4=2, tcp6=3, udp6=4), laptops=(80, 8000))
+subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+print(subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout)
 """
 
 
@@ -30,6 +31,7 @@ def test_the_kernel_takes_them() -> None:
         pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("fwmark 0x7e1 lookup 2017") == 2
+    assert 'iifname != "lo" tcp dport { 80, 8000 } reject with tcp reset' in done.stdout
     assert done.stdout.count("local default dev lo") == 2
     assert "\ndefault dev lo" in done.stdout.replace("-6 route ", "\n")
 

@@ -9,9 +9,10 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from telepresence.values import ContainerRun, Plan
+from telepresence.values import CONTAINERS_OWN, ContainerRun, Plan, Port
 
-CARRIER_PORT = 41041  # inside the proxy container, in the user's way as little as may be
+# Inside the proxy container, in the user's way as little as may be: values.CONTAINERS_OWN.
+CARRIER_PORT, BACK_PORT = CONTAINERS_OWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +32,15 @@ class Containers:
     ) -> list[str]:
         """In the foreground: it says on its standard output how far it is."""
         return [
-            self.program, "run", "--rm", "--interactive=false", f"--name={self.proxy}",
+            self.program, "run", "--rm", "--interactive", f"--name={self.proxy}",
             f"--hostname={plan.pod_name}",
             "--user=0", "--cap-drop=ALL", "--cap-add=NET_ADMIN",
             "--security-opt=no-new-privileges",
             "--sysctl=net.ipv6.conf.lo.disable_ipv6=0",  # Docker turns it off; a pod has it
             f"--label=telepresence={plan.session.hex()}",
+            "--sysctl=net.ipv4.ip_unprivileged_port_start=0",  # Docker does so by itself
             f"--publish=127.0.0.1::{CARRIER_PORT}/tcp",
+            *((f"--publish=127.0.0.1::{BACK_PORT}/tcp",) if plan.container_to_host else ()),
             *run.proxy_words,
             *(f"--expose={port}" for port in exposed),
             plan.image,
@@ -45,7 +48,7 @@ class Containers:
             f"--session={plan.session.hex()}",
             f"--secret-sha256={hashlib.sha256(secret).hexdigest()}",
             f"--carrier-port={CARRIER_PORT}",
-            *(f"--expose={port.pod}:{port.laptop}" for port in plan.expose),
+            *_gateways_ports(plan),
         ]  # fmt: skip
 
     def run_user(
@@ -68,8 +71,8 @@ class Containers:
             *run.command,
         )  # fmt: skip
 
-    def port(self) -> list[str]:
-        return [self.program, "port", self.proxy, f"{CARRIER_PORT}/tcp"]
+    def port(self, number: int) -> list[str]:
+        return [self.program, "port", self.proxy, f"{number}/tcp"]
 
     def wait(self) -> tuple[str, ...]:
         """A command that ends with the exit code of the user's container."""
@@ -86,6 +89,23 @@ class Containers:
 
     def exposed_ports(self, image: str) -> list[str]:
         return [self.program, "image", "inspect", "--format={{json .Config.ExposedPorts}}", image]
+
+
+def _gateways_ports(plan: Plan) -> list[str]:
+    """Which ports are to lead where, as gateway.__main__ has them."""
+
+    def exposed(port: Port) -> str:
+        word = "--declared" if port.is_declared else "--expose"
+        return f"{word}={port.pod}:{port.laptop}"
+
+    return [
+        *map(exposed, plan.expose),
+        *(f"--from-pod={number}" for number in plan.from_pod),
+        *(f"--to-pod={number}" for number in plan.to_pod),
+        *(("--ready-when-listening",) if plan.ready_when_listening else ()),
+        *((f"--back-port={BACK_PORT}",) if plan.container_to_host else ()),
+        *(f"--container-to-host={port.pod}" for port in plan.container_to_host),
+    ]
 
 
 def take_port(said: str) -> int:

@@ -1,6 +1,7 @@
-"""The tunnel between the laptop and the proxy container, joined to the one between laptop and pod.
+"""A tunnel between the laptop and the proxy container, over carriers that the laptop dials.
 
-Called by: method/container/whole.py.
+Called by: method/container/whole.py, for the tunnel that is joined to the pod's and, if ports of
+the laptop are wanted in the container, for one the other way round.
 Owns: that tunnel, and the task that renews its carrier.
 Never: carries the pod's tunnel; the keeper does.
 """
@@ -17,7 +18,15 @@ from typing import Protocol
 
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
-from telepresence.fastpath import CarrierLost, Engine, Event, Tunnel, TunnelBroken
+from telepresence.fastpath import (
+    CarrierLost,
+    DialRefused,
+    Event,
+    Listener,
+    Listening,
+    Tunnel,
+    TunnelBroken,
+)
 
 log = logging.getLogger(__name__)
 
@@ -26,32 +35,41 @@ GIVE_UP_S = 8.0  # the gateway waits for 10 s
 PAUSE_S = 0.02
 
 
+class Exposing(Protocol):
+    """Opens ports at the other end of a tunnel."""
+
+    async def open(self, pod_port: int, laptop_port: int) -> Listener: ...
+    def on_event(self, event: Listening | DialRefused) -> None: ...
+
+
 class Keeping(Protocol):
     """Whoever has the engine's events, and ends the session."""
 
     def watch(self, tunnel: Tunnel, on_event: Callable[[Event], None]) -> None: ...
+    def exposed_on(self, tunnel: Tunnel, place: str) -> Exposing: ...
     def fail(self, error: Exception) -> None: ...
 
 
 class Hop:
-    """async with Hop(engine, keeper, pod_tunnel, port, session, secret): ..."""
+    """async with Hop(keeper, tunnel, port=..., session=..., secret=...): ...
+
+    The tunnel is the hop's, which closes it."""
 
     def __init__(
         self,
-        engine: Engine,
         keeping: Keeping,
-        pods: Tunnel,
+        tunnel: Tunnel,
         *,
         port: int,
         session: bytes,
         secret: bytes,
+        on_exposed: Callable[[Listening | DialRefused], None] | None = None,
     ) -> None:
         self._keeping = keeping
         self._port, self._session, self._secret = port, session, secret
         self._lost = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
-        self._tunnel = Tunnel(engine, role="agent")
-        self._tunnel.join(pods)
+        self._tunnel, self._on_exposed = tunnel, on_exposed
 
     async def __aenter__(self) -> "Hop":
         self._keeping.watch(self._tunnel, self._on_event)
@@ -80,6 +98,8 @@ class Hop:
         elif isinstance(event, TunnelBroken):
             reason = os.strerror(event.error)
             self._keeping.fail(TunnelError(f"the way to the proxy container broke: {reason}"))
+        elif isinstance(event, Listening | DialRefused) and self._on_exposed is not None:
+            self._on_exposed(event)
 
     async def _renew(self) -> None:
         while True:

@@ -12,15 +12,16 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from telepresence.errors import MethodError, TunnelError
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.journal import Entry
 from telepresence.method.container import variables
-from telepresence.method.container.engine import Containers, take_port
-from telepresence.method.container.hop import Hop, Keeping
+from telepresence.method.container.engine import BACK_PORT, CARRIER_PORT, Containers, take_port
+from telepresence.method.container.hop import Exposing, Hop, Keeping
 from telepresence.proc import bound_to_us
 from telepresence.values import ContainerRun, Environment, Launch, Plan
 
@@ -45,16 +46,17 @@ def journal_entry(plan: Plan) -> Entry:
     return Entry(kind="containers", facts={"argv": argv, "environ": chosen})
 
 
-async def _ask(argv: list[str], *, may_fail: bool = False) -> str:
-    """Standard output of the engine's client.  MethodError: its last line."""
+async def _ask(argv: list[str], *, may_fail: bool = False, but: str = "") -> str:
+    """Standard output of the engine's client.  MethodError: its last line, unless all say `but`."""
     log.debug("running %s", argv)
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     out, err = await process.communicate()
-    if process.returncode and not may_fail:
-        said = err.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    said = err.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    is_fine = may_fail or (but and all(but in line.lower() for line in said))
+    if process.returncode and not is_fine:
         raise MethodError(f"{' '.join(argv[:2])}: {said[-1]}", hint="does it work by itself?")
     return out.decode(errors="replace")
 
@@ -73,15 +75,15 @@ async def _exposed(both: Containers, run: ContainerRun) -> tuple[str, ...]:
 class _Proxy:
     """The proxy container, by the engine's client that stays attached to it."""
 
-    def __init__(self, argv: list[str]) -> None:
-        self._argv = argv
+    def __init__(self, argv: list[str], say: Callable[[str], None]) -> None:
+        self._argv, self._say = argv, say
         self._process: asyncio.subprocess.Process | None = None
         self._said: list[str] = []
         self._logger: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *bound_to_us(self._argv), stdin=asyncio.subprocess.DEVNULL,
+            *bound_to_us(self._argv), stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )  # fmt: skip
@@ -94,16 +96,25 @@ class _Proxy:
             self._said.append(line)
             log.info("proxy container: %s", line)
 
+    async def _line(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return (await self._process.stdout.readline()).decode(errors="replace").strip()
+
     def _reason(self) -> str:
         said = [line for line in self._said if "--help" not in line]
         return said[-1].removeprefix("gateway: ") if said else "it said nothing"
 
+    def tell(self, word: str) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n".encode())
+
     async def wait_word(self, word: str) -> None:
         """MethodError: it ended instead."""
-        assert self._process is not None
-        assert self._process.stdout is not None
         async with asyncio.timeout(START_TIMEOUT_S):
-            said = (await self._process.stdout.readline()).decode(errors="replace").strip()
+            while (said := await self._line()).startswith("say "):
+                self._say(said.removeprefix("say "))
             if said != word:
                 assert self._logger is not None
                 await asyncio.wait([self._logger], timeout=GRACE_S)
@@ -151,10 +162,42 @@ async def _detach(launch: Launch, both: Containers) -> Launch:
     return Launch(program=argv[0], argv=argv, environ=launch.environ)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """What the session hands over."""
+
+    engine: Engine
+    tunnel: Tunnel  # to the pod
+    keeping: Keeping
+    alone: Callable[[], Awaitable[None]]  # until no other pod has the traffic
+    say: Callable[[str], None]
+
+
+async def _enter_hops(
+    stack: contextlib.AsyncExitStack, plan: Plan, both: Containers, ends: Ends, secret: bytes
+) -> None:
+    """The way from the container to the pod, and that to the laptop's own ports."""
+
+    async def enter(tunnel: Tunnel, number: int, exposing: Exposing | None = None) -> None:
+        port = take_port(await _ask(both.port(number)))
+        on_exposed = None if exposing is None else exposing.on_event
+        hop = Hop(ends.keeping, tunnel, port=port, session=plan.session, secret=secret,
+                  on_exposed=on_exposed)  # fmt: skip
+        await stack.enter_async_context(hop)
+
+    onward = Tunnel(ends.engine, role="agent")
+    onward.join(ends.tunnel)
+    await enter(onward, CARRIER_PORT)
+    if plan.container_to_host:
+        back = Tunnel(ends.engine, role="laptop")
+        exposed = ends.keeping.exposed_on(back, "the container")
+        await enter(back, BACK_PORT, exposed)
+        for port in plan.container_to_host:
+            await exposed.open(port.pod, port.laptop)
+
+
 @contextlib.asynccontextmanager
-async def prepare(
-    plan: Plan, environment: Environment, engine: Engine, tunnel: Tunnel, keeping: Keeping
-) -> AsyncIterator[Launch]:
+async def prepare(plan: Plan, environment: Environment, ends: Ends) -> AsyncIterator[Launch]:
     """MethodError, TunnelError: with the engine's own words."""
     run = plan.container_run
     assert run is not None
@@ -162,25 +205,26 @@ async def prepare(
     async with contextlib.AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         exposed = await _exposed(both, run)
-        proxy = _Proxy(both.run_proxy(plan, run, exposed, secret))
+        proxy = _Proxy(both.run_proxy(plan, run, exposed, secret), ends.say)
         stack.push_async_callback(_remove, both, run, proxy)
         await proxy.start()
         await proxy.wait_word("listening")
-        port = take_port(await _ask(both.port()))
-        hop = Hop(engine, keeping, tunnel, port=port, session=plan.session, secret=secret)
-        await stack.enter_async_context(hop)
+        await _enter_hops(stack, plan, both, ends, secret)
         await proxy.wait_word("ready")
+        await ends.alone()
+        proxy.tell("open")
+        await proxy.wait_word("open")
         launch = _launch(plan, run, both, environment, directory)
         if run.is_detached:
             launch = await _detach(launch, both)
-        watching = asyncio.ensure_future(proxy.wait_end(keeping))
+        watching = asyncio.ensure_future(proxy.wait_end(ends.keeping))
         stack.callback(watching.cancel)
         yield launch
 
 
 async def _remove(both: Containers, run: ContainerRun, proxy: _Proxy) -> None:
-    """Both, whatever state they are in; the user's gets its time to end."""
+    """Both, whatever state they are in; the user's gets its time.  MethodError: they stay."""
     grace_s = min(run.stop_timeout_s or GRACE_S, GRACE_MAX_S)
     await _ask(both.stop(grace_s), may_fail=True)
-    await _ask(both.remove(both.user, both.proxy), may_fail=True)
+    await _ask(both.remove(both.user, both.proxy), but="no such container")
     await proxy.end()

@@ -52,6 +52,23 @@ def test_exposed_ports_of_the_pod_are_the_gateways_to_open() -> None:
     made = dataclasses.replace(made, expose=(Port(laptop=8017, pod=80),))
     argv = both().run_proxy(made, divide(("nginx",)), (), SECRET)
     assert "--expose=80:8017" in argv[argv.index("gateway") :]
+    declared = Port(laptop=80, pod=80, is_declared=True)
+    made = dataclasses.replace(
+        made, expose=(declared,), from_pod=(7,), to_pod=(8,), ready_when_listening=True
+    )
+    gateway = both().run_proxy(made, divide(("nginx",)), (), SECRET)[argv.index("gateway") :]
+    assert {"--declared=80:80", "--from-pod=7", "--to-pod=8", "--ready-when-listening"
+            } < set(gateway)  # fmt: skip
+
+
+def test_ports_of_the_laptop_need_a_second_published_port() -> None:
+    made = plan("nginx")
+    argv = both().run_proxy(made, divide(("nginx",)), (), SECRET)
+    assert not any("41042" in word for word in argv)
+    made = dataclasses.replace(made, container_to_host=(Port(pod=8000, laptop=12399),))
+    argv = both().run_proxy(made, divide(("nginx",)), (), SECRET)
+    assert "--publish=127.0.0.1::41042/tcp" in argv[: argv.index("gateway")]
+    assert {"--back-port=41042", "--container-to-host=8000"} < set(argv[argv.index("gateway") :])
 
 
 def test_the_users_words_are_the_last_options() -> None:
