@@ -37,7 +37,7 @@ def bare_pod(number: int) -> float:
 
 def crash(image: str) -> float:
     """Seconds from the container's last words, which say when, to the end of the command."""
-    command = [TELEPRESENCE, "--image", image, "--run", "true"]
+    command = [TELEPRESENCE, "-m", "inject-tcp", "--image", image, "--run", "true"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     ended = time.time()
     words = re.search(r"last words ([0-9.]+)", done.stderr)

@@ -79,7 +79,8 @@ class Session:
     def __init__(self, name: str, kubeconfig: str) -> None:
         self._folder = tempfile.TemporaryDirectory()
         log = Path(self._folder.name) / "log"
-        words = [TELEPRESENCE, "--logfile", log, "--namespace", name, "-s", "files", "--run"]
+        words = [TELEPRESENCE, "-m", "inject-tcp", "--logfile", log, "--namespace", name,
+                 "-s", "files", "--run"]  # fmt: skip
         self._process = subprocess.Popen(
             [*map(str, words), sys.executable, str(HERE / "reading.py")],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

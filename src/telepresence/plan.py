@@ -126,6 +126,11 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     auto takes both: the shim is quicker, and what reaches the kernel in spite of it is the
     supervisor's.  No program is told apart beforehand, as a shell may start any other."""
     if options.method == "vpn-tcp":
+        if not facts.may_root:
+            raise MethodError(
+                "vpn-tcp, the default method, changes firewall rules: you are not root and there "
+                "is no sudo; run with -m inject-tcp, which needs neither"
+            )
         return None, None, ()
     program = (options.command or (facts.shell,))[0]
     if options.method == "container":

@@ -163,6 +163,7 @@ class Facts:
     no_supervisor: str = ""  # why the seccomp engine cannot work here; "" when it can
     program_closed: str = ""  # why the shim cannot enter the command: "a static program"
     environ: dict[str, str] = field(repr=False)
+    may_root: bool = True  # this user is root, or there is sudo
     no_fuse: str = ""  # why nothing can be mounted; "" when it can
     no_namespace: str = ""  # why volumes cannot be at their own paths, if that was asked for
     no_mount: str = ""  # what is wrong with the place that was asked for

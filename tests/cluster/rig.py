@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 DEADLINE_S = 90.0
+TASKS = ("status", "restore", "rbac", "doctor", "--version")
 COMMAND = Path(sys.executable).with_name("telepresence")
 
 
@@ -62,7 +63,10 @@ class Telepresence:
         return sorted((self.directory / "telepresence").glob("*.journal"))
 
     def argv(self, *words: str) -> list[str]:
-        return [str(COMMAND), *words]
+        """By inject-tcp, unless they choose: the machine's own network is not to be changed."""
+        ours = words[: words.index("--run")] if "--run" in words else words
+        chosen = {"-m", "--method", "--docker-run", *TASKS} & {*ours}
+        return [str(COMMAND), *(() if chosen else ("--method", "inject-tcp")), *words]
 
     def __call__(self, *words: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:
         began = time.monotonic()

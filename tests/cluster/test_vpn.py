@@ -246,9 +246,11 @@ def test_iptables_do_as_well_as_nft(laptop: Laptop) -> None:
     )
 
 
+@pytest.mark.parametrize("has_sudo", [True, False])
 def test_without_a_privilege_it_is_refused_before_anything_is_changed(
-    tmp_path: Path, kubeconfig: Path
+    tmp_path: Path, kubeconfig: Path, has_sudo: bool
 ) -> None:
+    """As the default method, by one line that says what to do."""
     if os.geteuid() != 0:
         pytest.skip("only root can become a user whom sudo does not know")
     nobody = pwd.getpwnam("nobody")
@@ -259,14 +261,17 @@ def test_without_a_privilege_it_is_refused_before_anything_is_changed(
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     done = subprocess.run(
-        [str(COMMAND), "-m", "vpn-tcp", "-n", "t-vpn-nobody", "--run", "true"], cwd=tmp_path,
+        [str(COMMAND), "-n", "t-vpn-nobody", "--run", "/bin/true"], cwd=tmp_path,
         user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
-        env={"KUBECONFIG": str(own), "HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        env={"KUBECONFIG": str(own), "HOME": str(tmp_path),
+             "PATH": "/usr/local/bin:/usr/bin:/bin" if has_sudo else str(tmp_path)},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 255
     assert "sudo" in done.stderr
-    assert "inject-tcp" in done.stderr
+    assert "-m inject-tcp" in done.stderr.splitlines()[-1]
+    if not has_sudo:
+        assert len(done.stderr.splitlines()) == 1
     assert "created pod" not in (tmp_path / "telepresence.log").read_text()
 
 

@@ -14,7 +14,7 @@ GOLDEN = Path(__file__).with_name("test_help.txt")
 
 DEFAULTS: dict[str, object] = {
     "mount": {"mode": "fuse", "path": None, "is_required": False},
-    "method": "inject-tcp",
+    "method": "vpn-tcp",
     "inject": "auto",
     "docker": "docker",
     "docker_run": None,
@@ -55,9 +55,9 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("argv", "changed"),
     [
-        (["-m", "inject-tcp"], {}),
-        (["--method", "inject-tcp"], {}),
-        (["-m", "vpn-tcp"], {"method": "vpn-tcp"}),
+        (["-m", "vpn-tcp"], {}),
+        (["--method", "vpn-tcp"], {}),
+        (["-m", "inject-tcp"], {"method": "inject-tcp"}),
         (["--local-cluster"], {}),
         (
             ["--also-proxy", "DB.example.com", "--also-proxy", "10.1.2.3/8", "--also-proxy", "::1"],
@@ -66,7 +66,7 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--never-proxy", "10.1.2.3"], {"never_proxy": ("10.1.2.3/32",)}),
         (["--inject", "seccomp"], {"inject": "seccomp"}),
         (["--inject=preload"], {"inject": "preload"}),
-        (["--method=inject-tcp"], {}),
+        (["--method=inject-tcp"], {"method": "inject-tcp"}),
         (["-n", "quickstart"], {"new_deployment": "quickstart"}),
         (["--new-deployment", "quickstart"], {"new_deployment": "quickstart"}),
         (["-s", "web"], {"swap_deployment": Target(kind=None, name="web", container=None)}),

@@ -11,7 +11,9 @@ from telepresence.plan import image_name, make_plan
 from telepresence.rights import rights
 from telepresence.values import Facts, Mounting, Options, Plan, Port, Target, Workload
 
-OPTIONS = cli.parse(["--logfile", "-", "--run", "curl", "-s", "http://helloworld"])
+OPTIONS = cli.parse(
+    ["-m", "inject-tcp", "--logfile", "-", "--run", "curl", "-s", "http://helloworld"]
+)
 RIGHTS = rights(OPTIONS, None)
 FACTS = Facts(
     context="east",
@@ -329,3 +331,14 @@ def test_a_container_that_cannot_be(argv: list[str], changed: dict[str, str], sa
     with pytest.raises(TelepresenceError, match=said) as caught:
         plan(cli.parse(argv), facts)
     assert caught.value.hint
+
+
+def test_the_default_method_without_root_says_in_one_line_what_to_do() -> None:
+    options = cli.parse(["--run", "curl"])
+    facts = dataclasses.replace(FACTS, may_root=False)
+    with pytest.raises(MethodError, match="no sudo; run with -m inject-tcp") as caught:
+        plan(options, facts)
+    assert "\n" not in str(caught.value)
+    assert not caught.value.hint
+    assert plan(facts=facts).method == "inject-tcp"
+    assert plan(options).method == "vpn-tcp"

@@ -31,9 +31,9 @@ other commands (telepresence COMMAND --help):
   rbac       print the Role that a session needs: telepresence rbac OPTIONS-OF-THE-SESSION
 
 examples:
-  a shell whose programs are in the cluster:
-      telepresence -m inject-tcp --run-shell
-  one program, with a name for its pod:
+  a shell, and with it the whole machine, in the cluster:
+      telepresence --run-shell
+  one program, with a name for its pod, without root:
       telepresence -m inject-tcp -n quickstart --run curl -s http://helloworld
 
 exit codes:

@@ -54,7 +54,7 @@ def take(
         given["docker_run"] = words
         given["method"] = given["method"] or "container"
         return ()
-    given["method"] = given["method"] or "inject-tcp"
+    given["method"] = given["method"] or "vpn-tcp"
     if run is not None and not any(words[:1]):  # none, an empty one, or --run=WORD
         parser.error("--run needs a command, as words of their own after it")
     return words

@@ -23,10 +23,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--method",
         choices=["inject-tcp", "vpn-tcp", "container"],
-        help="how the command reaches the cluster: inject-tcp, by a preloaded library; vpn-tcp, "
-        "by firewall rules for the whole machine, which needs root; container, in a container "
+        help="how the command reaches the cluster: vpn-tcp, by firewall rules for the whole "
+        "machine, which needs root; inject-tcp, by a preloaded library; container, in a container "
         "that shares the network of a proxy container (default: container with --docker-run, else "
-        "inject-tcp)",
+        "vpn-tcp)",
     )
     add(
         "--also-proxy",

@@ -18,6 +18,7 @@ from pathlib import Path
 from telepresence.cluster import workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
+from telepresence.privilege import how_to_root
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.rights import rights
 from telepresence.values import Facts, Options, Right
@@ -173,6 +174,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         no_supervisor=no_supervisor,
         program_closed=why_closed(program or shell),
         environ=environ,
+        may_root=how_to_root() is not None,
         no_fuse=_no_fuse(),
         no_namespace=_no_namespace() if options.volumes_at_real_paths else "",
         no_mount=_no_mount(options.mount.path) if options.mount.path else "",

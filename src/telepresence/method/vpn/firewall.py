@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from telepresence.errors import MethodError
+from telepresence.privilege import how_to_root
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def choose(environ: dict[str, str]) -> str:
             return method
     raise MethodError(
         "vpn-tcp needs nft or iptables, and neither is installed",
-        hint="install nftables, or use --method inject-tcp",
+        hint="install nftables, or use -m inject-tcp",
     )
 
 
@@ -88,16 +89,11 @@ def _argv(method: str) -> list[str]:
         raise MethodError("sshuttle is not installed beside telepresence", hint="pip install it")
     directory = Path(spec.origin).parent.parent
     argv = [sys.executable, "-I", str(HELPER), method, str(directory)]
-    if os.geteuid() == 0:
+    root = how_to_root()
+    if not root:  # without a way, plan.py has refused already
         return argv
-    sudo = shutil.which("sudo")
-    if sudo is None:
-        raise MethodError(
-            "vpn-tcp changes firewall rules, which needs root, and there is no sudo",
-            hint="run as root, or use --method inject-tcp, which needs no privilege",
-        )
     may_ask = os.isatty(0) or os.isatty(2)
-    return [sudo, *([] if may_ask else ["-n"]), "--", *argv]
+    return [*root, *([] if may_ask else ["-n"]), "--", *argv]
 
 
 class Firewall:
@@ -165,7 +161,7 @@ class Firewall:
         if "sudo:" in words:
             return MethodError(
                 f"vpn-tcp needs root for its firewall rules, and sudo refuses: {words}",
-                hint="run 'sudo -v' first, run in a terminal, or use --method inject-tcp",
+                hint="run 'sudo -v' first, run in a terminal, or use -m inject-tcp",
             )
         return MethodError(
             f"the firewall rules (method {self._method}) could not be made: {words}",
