@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 HELPER = Path(__file__).with_name("privileged.py")
 START_TIMEOUT_S = 20.0  # a dozen runs of iptables(8), each waiting for its lock
+LAST_WORDS_S = 2.0  # from the end of its output to the end of its complaints
 PASSWORD_TIMEOUT_S = 300.0  # sudo's own passwd_timeout
 CHOICE = "TELEPRESENCE_FIREWALL"  # nft or nat, instead of our choice
 
@@ -154,6 +155,7 @@ class Firewall:
                         return
         except (TimeoutError, ConnectionError) as exc:
             raise self._error(f"no {word.decode().strip()} within {timeout_s:g} s") from exc
+        await asyncio.wait(self._tasks[:1], timeout=LAST_WORDS_S)
         raise self._error("it ended")
 
     def _error(self, what: str) -> MethodError:
