@@ -11,7 +11,7 @@ import sys
 from telepresence import __version__, cli
 from telepresence.console import Console
 from telepresence.errors import InternalError, TelepresenceError
-from telepresence.log import open_log
+from telepresence.log import log_place, open_log
 from telepresence.values import Task
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,15 @@ def _complain(console: Console, error: TelepresenceError) -> int:
     if error.hint:
         console.say(error.hint)
     return error.exit_code
+
+
+def _report(error: Exception) -> None:
+    """What failed, with which object, and where more is to be read."""
+    said = f"a bug of telepresence {__version__}: {type(error).__name__}: {error}"
+    for note in getattr(error, "__notes__", ()):
+        said += f"\nit happened with: {note}"
+    place = log_place() or "nowhere: it was not open yet"
+    Console().say(f"{said}\nplease report it, with the log: {place}")
 
 
 def _task(task: Task) -> int:
@@ -68,10 +77,7 @@ def main() -> int:
         return 130
     except Exception as error:  # the catch-all of the whole program
         log.exception("crash")
-        Console().say(
-            f"a bug of telepresence {__version__}: {type(error).__name__}: {error}\n"
-            "the log (./telepresence.log, or what --logfile says) has more; please report it"
-        )
+        _report(error)
         return InternalError.exit_code
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from telepresence.errors import ClusterError, MethodError
-from telepresence.journal import Entry, Journal
+from telepresence.journal import Entry, Journal, this_boot
 from telepresence.values import Plan
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Guarded:
             "namespace": plan.namespace,
             "kubeconfig": kubeconfig,
             "pid": os.getpid(),
+            "boot": this_boot(),
             "since": plan.since,
             "log": "" if self._logfile == "-" else str(Path(self._logfile).absolute()),
             "pod": plan.pod_name,

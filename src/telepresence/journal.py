@@ -36,6 +36,14 @@ def folder() -> Path:
     return Path(base) / "telepresence"
 
 
+def this_boot() -> str:
+    """Which start of the machine this is; "" where it is not told.  Source: random(4), boot_id."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 class Journal:
     """One session's.  Whoever has it open with its lock is in charge of the session's undoing."""
 

@@ -10,7 +10,10 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
 
 from telepresence.errors import UsageError
 
@@ -24,8 +27,22 @@ _SECRETS = re.compile(
 )
 
 
+HIDDEN_CHARS = 4  # a shorter value would be found everywhere, and mask the log itself
+_hidden: set[str] = set()
+
+
+def hide(values: Iterable[str]) -> None:
+    """Values that no line of the log may show, whatever stands before them."""
+    for value in values:
+        forms = (value, repr(value)[1:-1], *value.splitlines())
+        _hidden.update(form for form in forms if len(form) >= HIDDEN_CHARS)
+
+
 def mask(text: str) -> str:
-    """Replace what follows a word such as `token:` or `Bearer`, up to the end of its quotes."""
+    """Replace what is hidden, and what follows a word such as `token:` or `Bearer`, up to the end
+    of its quotes."""
+    for value in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(value, "[masked]")
     return _SECRETS.sub(r"\1\2[masked]\2", text)
 
 
@@ -61,19 +78,33 @@ class _Bound(logging.Filter):
         return False
 
 
+def log_place() -> str:
+    """Where the log is, for whoever has to find it; "" before it is open."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Handler):
+            return handler.place
+    return ""
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO, place: str) -> None:
+        super().__init__(stream)
+        self.place = place
+
+
 def open_log(path: str, *, verbose: bool, append: bool = False) -> None:
     """Send all loggers to a new file with mode 0600, or to stdout for `-`; or go on in an old one.
 
     UsageError: it cannot be written."""
-    handler: logging.Handler
     if path == "-":
-        handler = logging.StreamHandler(sys.stdout)
+        handler = _Handler(sys.stdout, "standard output")
     else:
         try:
             start = os.O_APPEND if append else os.O_TRUNC
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | start | os.O_CLOEXEC, 0o600)
             os.fchmod(fd, 0o600) if os.fstat(fd).st_mode & 0o170000 == 0o100000 else None
-            handler = logging.StreamHandler(os.fdopen(fd, "w", buffering=1))
+            place = str(Path(path).absolute())
+            handler = _Handler(os.fdopen(fd, "w", buffering=1), place)
         except OSError as exc:
             raise UsageError(
                 f"cannot write the log file {path}: {exc.strerror}",

@@ -103,6 +103,15 @@ CLUSTER: dict[str, Callable[["Api", Facts], Awaitable[None]]] = {
 }
 
 
+# A restart of the machine has undone these; what is at their places by now is somebody else's.
+ENDED_BY_RESTART = {"mount", "processes"}
+
+
+def _is_done(journal: Journal, kind: str) -> bool:
+    before = journal.header.get("boot", "")
+    return kind in ENDED_BY_RESTART and before not in ("", journals.this_boot())
+
+
 async def _connect(header: Facts) -> "Api":
     from kubernetes.aio.config import kube_config
 
@@ -123,7 +132,9 @@ async def undo_pending(journal: Journal, api: "Api | None" = None) -> list[str]:
     try:
         for number, entry in sorted(journal.pending.items(), reverse=True):
             try:
-                if entry.kind in LAPTOP:
+                if _is_done(journal, entry.kind):
+                    log.info("undone by a restart of the machine: %s", entry.kind)
+                elif entry.kind in LAPTOP:
                     await LAPTOP[entry.kind](entry.facts)
                 else:
                     connection = connection or await _connect(journal.header)

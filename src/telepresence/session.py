@@ -20,10 +20,12 @@ from telepresence import recovery
 from telepresence.console import Console
 from telepresence.environ.files import write_files
 from telepresence.environ.merge import make_environment
+from telepresence.environ.secret import secret_values
 from telepresence.exposure import Exposure
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.guard import Guarded
 from telepresence.journal import Entry
+from telepresence.log import hide
 from telepresence.method import inject
 from telepresence.method.container import whole
 from telepresence.plan import make_plan
@@ -197,14 +199,16 @@ async def _ports(
         console.stage("ports exposed")
 
 
-async def _run(options: Options, console: Console, interrupts: Interrupts) -> ExitStatus:
-    undo = Undo()
+async def _run(
+    options: Options, console: Console, interrupts: Interrupts, undo: Undo
+) -> ExitStatus:
     try:
         async with undo:
             return await _stages(options, console, interrupts, undo)
     finally:
         console.stage("undone")
-        _tell_failures(undo, console)
+        for left in _left(undo):
+            console.say(left)
 
 
 async def _nothing() -> None:
@@ -257,6 +261,7 @@ async def _stages(
     volumes = Tree(plan, pod, keeper.open_service, ends.mounts)
     place = Entry(kind="mount", facts={"path": str(plan.mount.path)})
     tree = await undo.enter("volumes", volumes, place if plan.mount.path else None)
+    hide(secret_values(plan.workload, plan.container, ends.environ))
     environment = make_environment(plan, pod, ends, tree.root)
     for note in write_files(plan, environment):
         console.say(note)
@@ -283,24 +288,28 @@ async def _stages(
     return status
 
 
-def _tell_failures(undo: Undo, console: Console) -> None:
-    """What has an entry in the journal was tried once more; the journal's own failure is the last
-    word about it."""
+def _left(undo: Undo) -> list[str]:
+    """What is left behind, in words.  What has an entry in the journal was tried once more; the
+    journal's own failure is the last word about it."""
+    said = []
     for name, error in undo.failures:
         if name == "journal":
-            console.say(f"left behind: {error}")
-            console.say("a guard goes on trying; 'telepresence restore' does so at once")
+            said.append(f"left behind: {error}")
+            said.append("a guard goes on trying; 'telepresence restore' does so at once")
         elif name not in JOURNALED:
-            console.say(f"left behind: {name}: {error}")
+            said.append(f"left behind: {name}: {error}")
+    return said
 
 
 async def run(options: Options, console: Console) -> ExitStatus:
     """The whole session.  Errors of every room pass through, after everything is undone."""
+    undo = Undo()
     with Interrupts() as interrupts:
         try:
-            return await _run(options, console, interrupts)
+            return await _run(options, console, interrupts, undo)
         except asyncio.CancelledError:
             if interrupts.received is None:
                 raise
-            console.say(f"ended by {interrupts.received.name}; everything is undone")
+            undone = "" if _left(undo) else "; everything is undone"
+            console.say(f"ended by {interrupts.received.name}{undone}")
             return ExitStatus(code=_CODES[interrupts.received])

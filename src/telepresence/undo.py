@@ -20,6 +20,12 @@ T = TypeVar("T")
 UNDO_TIMEOUT_S = 20.0  # an API request's own time-out is shorter
 
 
+def _what(name: str, entry: Entry | None) -> str:
+    """For whoever reads of a crash: which part, and which object."""
+    place = entry.facts.get("path") if entry is not None else None
+    return f"{name} {place}" if place else name
+
+
 class Undo:
     """A stack of named context managers.
 
@@ -46,7 +52,11 @@ class Undo:
         number = -1
         if entry is not None and self.journal is not None:
             number = self.journal.write(entry)
-        value = await manager.__aenter__()
+        try:
+            value = await manager.__aenter__()
+        except Exception as exc:
+            exc.add_note(_what(name, entry))
+            raise
         self._entered.append((name, manager, number))
         return value
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from telepresence import log
 from telepresence.errors import UsageError
-from telepresence.log import mask, open_log
+from telepresence.log import hide, log_place, mask, open_log
 
 LINE = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z +\d+\.\d{3} [DIWEC] [\w.]+ \| (?P<text>.*)"
@@ -134,3 +135,24 @@ def test_a_full_log_takes_only_warnings(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(text) < 8000
     assert text.count("the log is full") == 1
     assert "the carrier is lost" in text.splitlines()[-1]
+
+
+def test_hidden_values_are_masked_wherever_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_hidden", set())
+    hide(["hunter2", "hunter2-and-more", "first line\nsecond line", "it's\\", "no"])
+    assert (
+        mask("mysql: denied for hunter2-and-more, hunter2")
+        == "mysql: denied for [masked], [masked]"
+    )
+    assert mask("a second line of it") == "a [masked] of it"
+    assert mask(repr("it's\\")) == '"[masked]"'
+    assert mask("no") == "no"
+
+
+def test_the_logs_place_is_known_wherever_the_command_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert log_place() == ""
+    monkeypatch.chdir(tmp_path)
+    open_log("a.log", verbose=False)
+    assert log_place() == str(tmp_path / "a.log")

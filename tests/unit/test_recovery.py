@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from telepresence import recovery
-from telepresence.journal import Entry, Journal
+from telepresence.journal import Entry, Journal, this_boot
 
 
 @pytest.fixture(autouse=True)
@@ -15,8 +15,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def left(*entries: Entry, context: str = "east") -> Path:
-    journal = Journal.create("aa", {"context": context, "namespace": "prod", "kubeconfig": "/no"})
+def left(*entries: Entry, context: str = "east", boot: str = "") -> Path:
+    header = {"context": context, "namespace": "prod", "kubeconfig": "/no", "boot": boot}
+    journal = Journal.create("aa", header)
     for entry in entries:
         journal.write(entry)
     journal.close()
@@ -84,3 +85,21 @@ def test_containers_that_are_gone_already_are_undone(script: str, stays: str) ->
             asyncio.run(undoing)  # type: ignore[arg-type] # a coroutine
     else:
         asyncio.run(undoing)  # type: ignore[arg-type] # a coroutine
+
+
+@pytest.mark.parametrize(("boot", "asked"), [("", 1), ("another", 0), (this_boot(), 1)])
+def test_after_a_restart_of_the_machine_its_mounts_are_somebody_elses(
+    boot: str, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    async def unmount(facts: dict[str, str]) -> None:
+        seen.append(facts["path"])
+
+    monkeypatch.setitem(recovery.LAPTOP, "mount", unmount)
+    path = left(Entry(kind="mount", facts={"path": "/mnt"}), boot=boot)
+    (journal,) = recovery.dead()
+    assert asyncio.run(recovery.undo_pending(journal)) == []
+    journal.close()
+    assert len(seen) == asked
+    assert not path.exists()

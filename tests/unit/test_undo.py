@@ -186,3 +186,22 @@ def test_what_has_an_entry_stands_in_the_journal_from_before_until_it_is_undone(
     assert sorted(journal.pending) == [1, 2], "b's undo failed, d may be half done"
     journal.pending.clear()
     journal.close()
+
+
+def test_an_error_tells_with_what_it_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    @contextlib.asynccontextmanager
+    async def broken() -> AsyncIterator[None]:
+        raise KeyError("x")
+        yield
+
+    async def scene() -> None:
+        async with Undo() as undo:
+            await undo.enter("proxy pod", broken(), Entry(kind="object", facts={"path": "/pods/a"}))
+
+    with pytest.raises(KeyError) as caught:
+        asyncio.run(scene())
+    assert caught.value.__notes__ == ["proxy pod /pods/a"]
