@@ -5,6 +5,7 @@ Owns: what counts as a volume.
 Never: opens the file.
 """
 
+import os
 import re
 
 from telepresence.values import MountPoint
@@ -33,6 +34,21 @@ def take_mounts(data: bytes) -> tuple[MountPoint, ...]:
         options = {*fields[5].split(b","), *fields[kind_at + 2].split(b",")}
         found[path] = MountPoint(path=path, read_only=b"ro" in options)
     return tuple(found.values())
+
+
+def is_in_memory(data: bytes, path: bytes) -> bool:
+    """Whether what is written below that directory is on no disk."""
+    kinds = {}
+    for line in data.splitlines():
+        fields = line.split(b" ")
+        if len(fields) >= 10 and b"-" in fields:
+            kinds[_unescaped(fields[4])] = fields[fields.index(b"-") + 1]
+    above = [place for place in kinds if f"{os.fsdecode(path)}/".startswith(_slashed(place))]
+    return bool(above) and kinds[max(above, key=len)] in (b"tmpfs", b"ramfs")
+
+
+def _slashed(place: bytes) -> str:
+    return f"{os.fsdecode(place).rstrip('/')}/"
 
 
 def is_volume(mount: MountPoint) -> bool:

@@ -166,15 +166,26 @@ def _refuse_real_paths(options: Options, facts: Facts) -> None:
             "--volumes-at-real-paths needs the volumes, which --mount leaves out",
             hint="leave one of the two away",
         )
-    why = facts.no_namespace or facts.no_fuse
+    why = facts.no_namespace or (facts.no_fuse if options.mount.mode == "fuse" else "")
     if why:
         raise MethodError(
             f"volumes cannot be at their own paths: {why}",
-            hint="without --volumes-at-real-paths they are under $TELEPRESENCE_ROOT where FUSE is",
+            hint="without --volumes-at-real-paths they are under $TELEPRESENCE_ROOT where FUSE is; "
+            "--mount copy needs no FUSE",
         )
 
 
-def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]]:
+def _copying(facts: Facts, session: bytes) -> tuple[Mounting, tuple[str, ...]]:
+    folder = facts.memory or Path(facts.environ.get("TMPDIR") or "/tmp")
+    place = folder / f"telepresence-{session.hex()[:_SESSION_CHARS]}-volumes"
+    on_disk = (
+        f"the volumes, secrets too, are copied to the disk, in {place}, and removed at the end"
+    )
+    mount = Mounting(mode="copy", path=place, is_required=True)
+    return mount, (on_disk,) if facts.memory is None else ()
+
+
+def _mounting(options: Options, facts: Facts, session: bytes) -> tuple[Mounting, tuple[str, ...]]:
     """What is done about volumes, and what the user should know of it."""
     if options.method == "container":
         if options.volumes_at_real_paths:
@@ -187,6 +198,8 @@ def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]
         _refuse_real_paths(options, facts)
     if options.mount.mode == "none":
         return options.mount, ()
+    if options.mount.mode == "copy":
+        return _copying(facts, session)
     if facts.no_mount:
         raise MethodError(f"cannot mount on {facts.no_mount}", hint="name another place")
     if not facts.no_fuse:
@@ -194,9 +207,10 @@ def _mounting(options: Options, facts: Facts) -> tuple[Mounting, tuple[str, ...]
     if options.mount.is_required:
         raise MethodError(
             f"volumes cannot be mounted: {facts.no_fuse}",
-            hint="--mount false goes on without them; nothing has been changed",
+            hint="--mount copy does without FUSE, --mount false without volumes; nothing has been "
+            "changed",
         )
-    note = f"no volumes: {facts.no_fuse}; --mount false keeps silent about it"
+    note = f"no volumes: {facts.no_fuse}; --mount copy does without, --mount false keeps silent"
     return Mounting(mode="none"), (note,)
 
 
@@ -287,7 +301,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
     program = _program(options, facts)
     _refuse_no_way(facts)
     shim, supervisor, notes = _engines(options, facts)
-    mount, mount_notes = _mounting(options, facts)
+    mount, mount_notes = _mounting(options, facts, session)
     _refuse_files(options, facts)
     expose = exposed(options, facts.workload)
     pod_ports = tuple(port.pod for port in expose) + options.from_pod

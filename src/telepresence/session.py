@@ -32,7 +32,8 @@ from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.to_pod import ToPod
 from telepresence.undo import Undo
-from telepresence.values import Environment, ExitStatus, Launch, Options, Plan, Port
+from telepresence.values import Endpoints, Environment, ExitStatus, Launch, Options, Plan, Pod, Port
+from telepresence.volumes.copies import Copies
 from telepresence.volumes.realpaths import at_real_paths
 from telepresence.volumes.tree import Tree
 
@@ -215,6 +216,19 @@ async def _nothing() -> None:
     pass
 
 
+async def _volumes(
+    undo: Undo, plan: Plan, pod: Pod, keeper: "Keeper", ends: Endpoints
+) -> Tree | Copies:
+    """On their way: ready() waits for them."""
+    path = plan.mount.path
+    if plan.mount.mode == "copy" and path is not None:
+        copied = Entry(kind="directory", facts={"path": str(path)})
+        return await undo.enter("volumes", Copies(path, pod, keeper.open_service), copied)
+    mounted = Entry(kind="mount", facts={"path": str(path)}) if path is not None else None
+    tree = Tree(plan, pod, keeper.open_service, ends.mounts)
+    return await undo.enter("volumes", tree, mounted)
+
+
 async def _method(
     undo: Undo,
     prepare: Prepare | None,
@@ -258,9 +272,7 @@ async def _stages(
     await _unless(undo.enter("tunnel", keeper), proxy.ended)
     console.stage("tunnel up")
     ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
-    volumes = Tree(plan, pod, keeper.open_service, ends.mounts)
-    place = Entry(kind="mount", facts={"path": str(plan.mount.path)})
-    tree = await undo.enter("volumes", volumes, place if plan.mount.path else None)
+    tree = await _volumes(undo, plan, pod, keeper, ends)
     hide(secret_values(plan.workload, plan.container, ends.environ))
     environment = make_environment(plan, pod, ends, tree.root)
     for note in write_files(plan, environment):
@@ -273,7 +285,7 @@ async def _stages(
         console.say(note)
     console.stage("volumes mounted")
     if plan.volumes_at_real_paths and tree.root is not None:
-        launch, left_out = at_real_paths(launch, tree.root, ends.mounts)
+        launch, left_out = at_real_paths(launch, tree.root, tree.shown)
         for note in left_out:
             console.say(note)
     await _unless(_ports(undo, plan, claim, engine, keeper, console), proxy.ended, keeper.failed)

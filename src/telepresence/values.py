@@ -32,7 +32,7 @@ class Target:
 class Mounting:
     """How the pod's file system is to be seen on the laptop."""
 
-    mode: str  # fuse or none
+    mode: str  # fuse, copy or none
     path: Path | None = None  # None: a temporary directory
     is_required: bool = False  # without it there shall be no session
 
@@ -167,6 +167,7 @@ class Facts:
     no_fuse: str = ""  # why nothing can be mounted; "" when it can
     no_namespace: str = ""  # why volumes cannot be at their own paths, if that was asked for
     no_mount: str = ""  # what is wrong with the place that was asked for
+    memory: Path | None = None  # a directory for files that are on no disk
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
     user: str = ""  # name@host, told to others who want the same workload
     engine: str | None = None  # path of the client of the container engine
@@ -237,6 +238,8 @@ class Pod:
     name: str
     namespace: str
     container: str
+    projections: tuple[bytes, ...] = ()  # where it has volumes that kubelet writes itself
+    other_volumes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

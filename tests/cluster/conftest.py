@@ -16,6 +16,8 @@ import pytest
 
 import engine_rig
 from rig import DEADLINE_S, Telepresence, kubectl, objects
+from volume_scene import deployment, volume_objects
+from workloads import apply, until_ready
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,3 +73,28 @@ def engine_left_as_it_was(engine: str) -> Iterator[None]:
     before = engine_rig.held()
     yield
     assert engine_rig.held() == before
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """A directory of the node, which is this machine: what is in it is the test's to say."""
+    if [node["metadata"]["name"] for node in objects("nodes")] != ["sandbox"]:
+        pytest.skip("the directory of a hostPath volume can be filled on the sandbox's node alone")
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)
+    tmp_path.chmod(0o755)
+    folder = tmp_path / "host"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "claim").mkdir()
+    (folder / "claim").chmod(0o777)
+    return folder
+
+
+@pytest.fixture
+def web(namespace: str, host: Path) -> Iterator[str]:
+    """The namespace of such a workload."""
+    apply(namespace, *volume_objects(namespace, host), deployment(host))
+    until_ready(namespace, "deployment/web")
+    yield namespace
+    kubectl("delete", "persistentvolume", namespace, "--wait=false")

@@ -95,6 +95,7 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--mount", "true"], {"mount": Mounting(mode="fuse", is_required=True)}),
         (["--mount=Yes"], {"mount": Mounting(mode="fuse", is_required=True)}),
         (["--mount", "/x"], {"mount": Mounting(mode="fuse", path=Path("/x"), is_required=True)}),
+        (["--mount", "copy"], {"mount": Mounting(mode="copy", is_required=True)}),
         (["--mount", "off"], {"mount": Mounting(mode="none")}),
         (["--mount", "0"], {"mount": Mounting(mode="none")}),
         (["--env-exclude", "A"], {"env_exclude": ("A",)}),
@@ -134,8 +135,8 @@ def test_every_word_after_docker_run_is_the_engines(words: tuple[str, ...]) -> N
     [
         (["-m", "teleport"], "invalid choice: 'teleport'"),
         (["--env-syntax", "ini"], "invalid choice: 'ini'"),
-        (["--mount", "x"], "'x' is neither true, false nor an absolute path"),
-        (["--mount", ""], "neither true, false nor"),
+        (["--mount", "x"], "'x' is neither true, false, copy nor an absolute path"),
+        (["--mount", ""], "neither true, false, copy nor"),
         (["--env-json", ""], "the value is empty"),
         (["-n", "Upper"], "'Upper' is no Kubernetes name"),
         (["-n", "under_score"], "no Kubernetes name"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from telepresence.mountinfo import is_volume, take_mounts
+from telepresence.mountinfo import is_in_memory, is_volume, take_mounts
 from telepresence.values import MountPoint
 
 LINES = rb"""600 500 0:50 / / ro,relatime master:3 - overlay overlay rw,lowerdir=/x
@@ -34,6 +34,20 @@ def test_paths_are_unescaped_and_either_flag_makes_a_mount_read_only() -> None:
 def test_this_machines_own_can_be_read() -> None:
     mounts = {mount.path for mount in take_mounts(Path("/proc/self/mountinfo").read_bytes())}
     assert {b"/", b"/proc"} <= mounts
+
+
+@pytest.mark.parametrize(
+    ("path", "in_memory"),
+    [
+        (b"/twice/a", True),
+        (b"/twice", True),
+        (b"/twicer", False),
+        (b"/secret", True),
+        (b"/", False),
+    ],
+)
+def test_what_is_in_memory_is_on_no_disk(path: bytes, in_memory: bool) -> None:
+    assert is_in_memory(LINES, path) is in_memory
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,10 @@ NO_FUSE = dataclasses.replace(FACTS, no_fuse="there is no sshfs on this machine"
 def test_without_fuse_the_command_runs_without_volumes_and_hears_of_it() -> None:
     made = plan(facts=NO_FUSE)
     assert made.mount == Mounting(mode="none")
-    assert made.notes[-1].startswith("no volumes: there is no sshfs on this machine; --mount false")
+    assert made.notes[-1] == (
+        "no volumes: there is no sshfs on this machine; --mount copy does without, --mount false "
+        "keeps silent"
+    )
     assert plan(cli.parse(["--mount", "false", "--run", "x"]), NO_FUSE).notes == ()
 
 
@@ -231,6 +234,16 @@ def test_volumes_that_were_asked_for_are_refused_without_fuse(place: str) -> Non
     with pytest.raises(MethodError, match="volumes cannot be mounted: there is no sshfs") as caught:
         plan(asked, NO_FUSE)
     assert "--mount false" in caught.value.hint
+
+
+def test_copies_need_no_fuse_and_a_disk_is_told_of() -> None:
+    asked = cli.parse(["--mount", "copy", "--volumes-at-real-paths", "--run", "x"])
+    facts = dataclasses.replace(NO_FUSE, memory=Path("/run/user/1"))
+    made, place = plan(asked, facts), Path("/run/user/1/telepresence-000102030405-volumes")
+    assert made.mount == Mounting(mode="copy", path=place, is_required=True)
+    assert made.notes == ()
+    (note,) = plan(asked, dataclasses.replace(NO_FUSE, environ={"TMPDIR": "/t"})).notes
+    assert note.startswith(f"the volumes, secrets too, are copied to the disk, in /t/{place.name}")
 
 
 def test_a_bad_place_for_the_volumes_is_refused() -> None:

@@ -12,6 +12,7 @@ import pathlib
 import socket
 from collections.abc import Awaitable, Callable
 
+from telepresence.agent.snapshots import snapshots
 from telepresence.fastpath import ServiceOpened
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ SERVICES: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "mounts": mounts,
     "names": names,
     "sftp": sftp,
+    "snapshots": snapshots,
     "ready": ready,
 }
 

@@ -15,12 +15,16 @@ _TRUE, _FALSE = ("true", "on", "yes", "1"), ("false", "off", "no", "0")  # Telep
 
 def _mounting(text: str) -> Mounting:
     word = text.lower()
+    if word == "copy":
+        return Mounting(mode="copy", is_required=True)
     if word in _TRUE:
         return Mounting(mode="fuse", is_required=True)
     if word in _FALSE:
         return Mounting(mode="none")
     if not text.startswith("/"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true, false nor an absolute path")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither true, false, copy nor an absolute path"
+        )
     return Mounting(mode="fuse", path=Path(text), is_required=True)
 
 
@@ -30,10 +34,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--mount",
         type=_mounting,
         default=Mounting(mode="fuse"),
-        metavar="true|false|PATH",
+        metavar="true|false|copy|PATH",
         help="show the pod's file system in a directory that $TELEPRESENCE_ROOT names: a temporary "
-        "one, none, or this one, which is made if it is missing (default: a temporary one, or "
-        "none where FUSE or sshfs is missing)",
+        "one, none, or this one, which is made if it is missing; copy: secrets, configmaps, "
+        "downward and projected volumes alone, as files that are renewed, without FUSE (default: "
+        "a temporary one, or none where FUSE or sshfs is missing)",
     )
     add(
         "--volumes-at-real-paths",

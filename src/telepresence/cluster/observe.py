@@ -18,6 +18,7 @@ from pathlib import Path
 from telepresence.cluster import workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
+from telepresence.mountinfo import is_in_memory
 from telepresence.privilege import how_to_root
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.rights import rights
@@ -104,6 +105,23 @@ def _no_mount(place: Path) -> str:
     return "" if os.access(there, os.W_OK) else f"{place}: you may not write to {there}"
 
 
+def _memory(environ: dict[str, str]) -> Path | None:
+    """A directory for files that are on no disk.
+
+    file-hierarchy(7): both are in memory on a Linux with systemd; nobody but root can make more."""
+    mounts = Path("/proc/self/mountinfo")
+    said = mounts.read_bytes() if mounts.exists() else b""
+    for name in (environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm"):
+        place = Path(name)
+        if (
+            place.is_absolute()
+            and os.access(place, os.W_OK | os.X_OK)
+            and is_in_memory(said, os.fsencode(place.resolve()))
+        ):
+            return place
+    return None
+
+
 def _unwritable(path: str) -> str:
     """Why a file cannot be written there, "" when it can."""
     folder = Path(path).parent
@@ -178,6 +196,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         no_fuse=_no_fuse(),
         no_namespace=_no_namespace() if options.volumes_at_real_paths else "",
         no_mount=_no_mount(options.mount.path) if options.mount.path else "",
+        memory=_memory(environ),
         unwritable=tuple(
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
         ),

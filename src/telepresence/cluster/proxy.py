@@ -13,6 +13,7 @@ from types import TracebackType
 from telepresence.cluster import faults, giveback
 from telepresence.cluster.api import Api, ApiError, Json, Unreachable
 from telepresence.cluster.manifest import proxy_pod
+from telepresence.cluster.projections import divide
 from telepresence.cluster.standin import standin_pod
 from telepresence.errors import ClusterError
 from telepresence.values import Plan, Pod
@@ -48,6 +49,7 @@ class ProxyPod:
         self._ready: asyncio.Future[None] = loop.create_future()
         # Ends with the error that ended the pod.
         self.ended: asyncio.Future[None] = loop.create_future()
+        self._volumes: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
         self._watcher: asyncio.Task[None] | None = None
         self._unscheduled: asyncio.TimerHandle | None = None
 
@@ -62,6 +64,7 @@ class ProxyPod:
                 await self._delete()
             raise
         log.info("created pod %s in namespace %s", self._plan.pod_name, self._plan.namespace)
+        self._volumes = divide(made["spec"], self._plan.container)
         version = made["metadata"]["resourceVersion"]
         self._watcher = asyncio.ensure_future(self._watch(version))
         return self
@@ -118,6 +121,8 @@ class ProxyPod:
             name=self._plan.pod_name,
             namespace=self._plan.namespace,
             container=self._plan.container,
+            projections=self._volumes[0],
+            other_volumes=self._volumes[1],
         )
 
     async def _watch(self, version: str) -> None:

@@ -48,6 +48,7 @@ class Tree:
         self._temporary: Path | None = None
         self._work: asyncio.Task[None] | None = None
         self.root: Path | None = None
+        self.shown = mounts
 
     async def __aenter__(self) -> "Tree":
         if self._plan.mount.mode == "none":

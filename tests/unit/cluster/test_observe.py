@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import socket
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -180,6 +182,19 @@ def test_whether_anything_can_be_mounted_is_known(programs: Path) -> None:
     assert "no sshfs" in facts(Server(), programs).no_fuse
     install(programs, "sshfs")
     assert "no sshfs" not in facts(Server(), programs).no_fuse
+
+
+def test_copies_are_kept_in_memory_where_there_is_room(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(programs))
+    shm = Path("/dev/shm")
+    if not shm.is_mount() or not os.access(shm, os.W_OK):
+        pytest.skip("/dev/shm of this machine is no file system of its own")
+    assert facts(Server(), programs).memory == shm
+    with tempfile.TemporaryDirectory(dir=shm) as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        assert facts(Server(), programs).memory == Path(folder)
 
 
 def test_a_place_that_cannot_be_a_mount_point_is_known(programs: Path) -> None:
