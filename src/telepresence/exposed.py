@@ -5,20 +5,10 @@ Owns: the rule that an explicit port wins over a declared one.
 Never: looks at a port.
 """
 
-from typing import Any
-
+from telepresence.target import container_of
 from telepresence.values import Options, Port, Workload
 
 PRIVILEGED_BELOW = 1024  # ip(7), ip_unprivileged_port_start
-
-
-def container_of(options: Options, workload: Workload) -> dict[str, Any] | None:
-    """The one that is replaced; None: there is none of that name."""
-    containers: list[dict[str, Any]] = workload.template["spec"]["containers"]
-    target = options.swap_deployment
-    if target is None or target.container is None:
-        return containers[0]
-    return next((c for c in containers if c["name"] == target.container), None)
 
 
 def exposed(options: Options, workload: Workload | None) -> tuple[Port, ...]:

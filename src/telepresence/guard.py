@@ -55,7 +55,7 @@ class Guarded:
             "since": plan.since,
             "log": "" if self._logfile == "-" else str(Path(self._logfile).absolute()),
             "pod": plan.pod_name,
-            "workload": str(plan.workload or ""),
+            "workload": str(plan.workload or plan.existing or ""),
         }
         try:
             self.journal = Journal.create(plan.session.hex(), header)

@@ -8,7 +8,8 @@ Never: touches a socket; decides whom to believe (the agent compares the secret'
     agent -> laptop   WELCOME  "TPWELCO" version code[1]                received[8]
 
 `received` counts the bytes of the tunnel that the sender has got so far (big-endian); the other
-side goes on sending from there.  docs/architecture.md, "The tunnel".
+side goes on sending from there.  With IN_USE it counts the bytes of text that follow, which say who
+has the agent.  docs/architecture.md, "The tunnel".
 """
 
 import enum
@@ -20,6 +21,7 @@ from telepresence.errors import ProtocolError
 VERSION = 1
 SESSION_BYTES = 16
 SECRET_BYTES = 32
+HOLDER_CHARS = 200  # of a user, a machine and a time
 
 _HELLO = struct.Struct(f"!7sB{SESSION_BYTES}s{SECRET_BYTES}sQ")
 _WELCOME = struct.Struct("!7sBBQ")
@@ -37,6 +39,7 @@ class Code(enum.IntEnum):
     WRONG_VERSION = 2
     TOO_LATE = 3  # the replay buffer no longer holds what the laptop asks for
     BROKEN = 4  # the session has ended in an error
+    IN_USE = 5  # a standing agent has another laptop's session; who, follows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
-    """The agent's answer; `received` means something only with Code.WELCOME."""
+    """The agent's answer; `received` means something only with WELCOME and IN_USE."""
 
     code: Code
     received: int
@@ -74,6 +77,17 @@ def make_welcome(received: int) -> bytes:
 def make_refusal(code: Code) -> bytes:
     """The agent closes the carrier after this."""
     return _WELCOME.pack(_WELCOME_MAGIC, VERSION, code, 0)
+
+
+def make_in_use(holder: str) -> bytes:
+    """The same, saying who has the agent."""
+    text = printable(holder).encode()
+    return _WELCOME.pack(_WELCOME_MAGIC, VERSION, Code.IN_USE, len(text)) + text
+
+
+def printable(text: str) -> str:
+    """What may be shown to a user although another one wrote it."""
+    return "".join(char for char in text if char.isprintable())[:HOLDER_CHARS]
 
 
 def take_hello(data: bytes) -> Hello | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from telepresence import __version__
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
-from telepresence.exposed import PRIVILEGED_BELOW, container_of, exposed
+from telepresence.exposed import exposed
 from telepresence.method.container.run_words import divide
+from telepresence.place import SESSION_CHARS, find_place
 from telepresence.rights import rules
 from telepresence.values import (
     CONTAINERS_OWN,
@@ -19,15 +20,7 @@ from telepresence.values import (
     Mounting,
     Options,
     Plan,
-    Port,
 )
-
-# Kubernetes' own limit of 63 for what becomes a host name, less a dash and the session's start.
-_NAME_CHARS, _SESSION_CHARS = 50, 12
-AGENT_PORTS = (9040, 9041, 9050)  # telepresence.agent's: carriers, readiness, SOCKS
-SYSCTL_SINCE = (1, 22)  # net.ipv4.ip_unprivileged_port_start is a safe sysctl
-# Where the image has what the agent is made of: a volume there would hide it.
-_AGENT_PLACES = ("/", "/opt", "/opt/telepresence", "/usr", "/usr/bin", "/usr/lib", "/lib", "/lib64")
 
 
 def image_name(options: Options, environ: dict[str, str]) -> str:
@@ -177,7 +170,7 @@ def _refuse_real_paths(options: Options, facts: Facts) -> None:
 
 def _copying(facts: Facts, session: bytes) -> tuple[Mounting, tuple[str, ...]]:
     folder = facts.memory or Path(facts.environ.get("TMPDIR") or "/tmp")
-    place = folder / f"telepresence-{session.hex()[:_SESSION_CHARS]}-volumes"
+    place = folder / f"telepresence-{session.hex()[:SESSION_CHARS]}-volumes"
     on_disk = (
         f"the volumes, secrets too, are copied to the disk, in {place}, and removed at the end"
     )
@@ -221,64 +214,6 @@ def _refuse_files(options: Options, facts: Facts) -> None:
         raise UsageError("--env-syntax is for --env-file, which is not given", hint="name the file")
 
 
-def _container(options: Options, facts: Facts) -> str:
-    """The one whose place the command takes: the first, or the one that is named."""
-    workload, target = facts.workload, options.swap_deployment
-    if workload is None or target is None:
-        return "telepresence"
-    container = container_of(options, workload)
-    if container is None:
-        names = [other["name"] for other in workload.template["spec"]["containers"]]
-        raise ClusterError(
-            f"{workload} has no container {target.container}", hint=f"it has: {', '.join(names)}"
-        )
-    for mount in container.get("volumeMounts", []):
-        if (mount["mountPath"].rstrip("/") or "/") in _AGENT_PLACES:
-            raise ClusterError(
-                f"{workload} mounts volume {mount['name']} at {mount['mountPath']}, "
-                "where the agent's own files are",
-                hint="it cannot be swapped with this image; --new-deployment changes nothing of it",
-            )
-    return str(container["name"])
-
-
-def _refuse_ports(ports: tuple[int, ...]) -> None:
-    for number in ports:
-        if number in AGENT_PORTS:
-            raise UsageError(
-                f"port {number} of the pod is the agent's own: it cannot be exposed",
-                hint=f"those are {', '.join(map(str, AGENT_PORTS))}",
-            )
-
-
-def _low_ports(ports: tuple[int, ...], facts: Facts) -> str:
-    """How the pod is allowed to listen below 1024."""
-    low = [number for number in ports if number < PRIVILEGED_BELOW]
-    if not low:
-        return ""
-    if facts.is_openshift:
-        raise ClusterError(
-            f"OpenShift does not support ports below 1024: {low[0]} cannot be exposed",
-            hint=f"expose another, as in --expose {low[0]}:8080, and let the Service point there",
-        )
-    return "sysctl" if facts.server_version >= SYSCTL_SINCE else "root"
-
-
-def _readiness(options: Options, facts: Facts, expose: tuple[Port, ...]) -> bool:
-    """Whether it follows who listens here, or in the container: on for a swap."""
-    if not expose:
-        return False
-    wish = options.ready_when_listening
-    return facts.workload is not None if wish is None else wish
-
-
-def _pod_name(options: Options, facts: Facts, session: bytes) -> str:
-    start = session.hex()[:_SESSION_CHARS]
-    if facts.workload is not None:
-        return f"{facts.workload.name[:_NAME_CHARS].rstrip('-.')}-{start}"
-    return options.new_deployment or f"telepresence-{start}"
-
-
 def _needless(options: Options) -> tuple[str, ...]:
     """Telepresence 1 said nothing of it, and scripts have it for every method."""
     if not options.container_to_host or options.docker_run is not None:
@@ -304,32 +239,32 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
     mount, mount_notes = _mounting(options, facts, session)
     _refuse_files(options, facts)
     expose = exposed(options, facts.workload)
-    pod_ports = tuple(port.pod for port in expose) + options.from_pod
-    _refuse_ports(pod_ports)
+    place = find_place(options, facts, expose, session)
     _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
         namespace=facts.namespace,
         kubectl=facts.kubectl,
-        pod_name=_pod_name(options, facts, session),
-        container=_container(options, facts),
+        pod_name=place.pod_name,
+        container=place.container,
         image=image_name(options, facts.environ),
         expose=expose,
         from_pod=options.from_pod,
         to_pod=options.to_pod,
         container_to_host=options.container_to_host,
-        ready_when_listening=_readiness(options, facts, expose),
-        low_ports=_low_ports(pod_ports, facts),
+        ready_when_listening=place.ready_when_listening,
+        low_ports=place.low_ports,
         user=facts.user,
         since=facts.now,
         serviceaccount=options.serviceaccount,
-        workload=facts.workload,
+        workload=place.swapped,
+        existing=place.existing,
         session=session,
         secret=secret,
         method=options.method,
         shim=shim,
         supervisor=supervisor,
-        notes=notes + mount_notes + _needless(options),
+        notes=notes + mount_notes + _needless(options) + place.notes,
         program=program,
         argv=options.command or (program,),
         is_shell=not options.command and container_run is None,

@@ -16,6 +16,8 @@ _POD = (
     Right(verb="get", resource="pods/log"),
     Right(verb="create", resource="pods/portforward"),
 )
+_USED = tuple(right for right in _POD if (right.verb, right.resource) not in
+              {("create", "pods"), ("delete", "pods")})  # fmt: skip
 _SERVICE = tuple(Right(verb=verb, resource="services") for verb in ("create", "get", "delete"))
 _LEASES = tuple(
     Right(verb=verb, resource="leases", group="coordination.k8s.io")
@@ -29,6 +31,11 @@ def _of_workload(plural: str, group: str) -> tuple[Right, ...]:
 
 def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
     """All that a session with these options asks the API for, in the namespace."""
+    if options.deployment is not None:
+        plural, group = ("deployments", "apps") if workload is None else (
+            workload.plural, workload.group
+        )  # fmt: skip
+        return (*_USED, Right(verb="get", resource=plural, group=group))
     if workload is None:
         return (*_POD, *_SERVICE) if options.expose else _POD
     return (*_POD, *_LEASES, *_of_workload(workload.plural, workload.group))

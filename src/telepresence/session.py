@@ -31,6 +31,7 @@ from telepresence.method.container import whole
 from telepresence.plan import make_plan
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.to_pod import ToPod
+from telepresence.tunnel.hold import Hold
 from telepresence.undo import Undo
 from telepresence.values import Endpoints, Environment, ExitStatus, Launch, Options, Plan, Pod, Port
 from telepresence.volumes.copies import Copies
@@ -40,7 +41,7 @@ from telepresence.volumes.tree import Tree
 if TYPE_CHECKING:
     from telepresence.cluster.api import Api
     from telepresence.cluster.claim import Claim
-    from telepresence.cluster.proxy import ProxyPod
+    from telepresence.cluster.podwatch import PodWatch
     from telepresence.tunnel.keeper import Keeper
 
 log = logging.getLogger(__name__)
@@ -145,14 +146,17 @@ async def _repair(context: str, console: Console) -> None:
 
 async def _pod(
     undo: Undo, connection: "Api", plan: Plan, console: Console
-) -> "tuple[ProxyPod, Claim | None]":
-    """The proxy pod, created; of a swap, in the place of its workload."""
+) -> "tuple[PodWatch, Claim | None]":
+    """The proxy pod, created; of a swap, in the place of its workload.  Or one that is there."""
     from telepresence.cluster.claim import Claim
+    from telepresence.cluster.existing import UsedPod
     from telepresence.cluster.lease import Lease
     from telepresence.cluster.proxy import ProxyPod
     from telepresence.cluster.service import ProxyService
 
     workload, session = plan.workload, plan.session.hex()
+    if plan.existing is not None:
+        return await undo.enter("use of the pod", UsedPod(connection, plan)), None
     if workload is None:
         new = ProxyPod(connection, plan)
         proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
@@ -229,6 +233,12 @@ async def _volumes(
     return await undo.enter("volumes", tree, mounted)
 
 
+async def _tunnel(undo: Undo, plan: Plan, keeper: "Keeper") -> None:
+    await undo.enter("tunnel", keeper)
+    if plan.existing is not None:
+        await undo.enter("hold on the pod", Hold(plan, keeper.open_service))
+
+
 async def _method(
     undo: Undo,
     prepare: Prepare | None,
@@ -269,7 +279,7 @@ async def _stages(
     pod = await proxy.ready()
     console.stage("pod ready")
     keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
-    await _unless(undo.enter("tunnel", keeper), proxy.ended)
+    await _unless(_tunnel(undo, plan, keeper), proxy.ended)
     console.stage("tunnel up")
     ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
     tree = await _volumes(undo, plan, pod, keeper, ends)

@@ -29,7 +29,7 @@ def _print(line: str) -> None:
 def rbac(options: Options) -> int:
     """The Role for a session with these options, as YAML to apply."""
     workload = None
-    target = options.swap_deployment
+    target = options.swap_deployment or options.deployment
     if target is not None:
         from telepresence.cluster.workload import kind_named
 

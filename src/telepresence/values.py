@@ -77,6 +77,7 @@ class Options:
     inject: str  # auto, preload or seccomp
     new_deployment: str | None  # None: a random name, unless a workload is swapped
     swap_deployment: Target | None
+    deployment: Target | None
     serviceaccount: str | None
     expose: tuple[Port, ...]
     from_pod: tuple[int, ...]
@@ -173,7 +174,8 @@ class Facts:
     engine: str | None = None  # path of the client of the container engine
     engine_host: str = ""  # where the engine is, if not on this machine
     now: str = ""  # RFC 3339
-    workload: Workload | None = None  # the one that is to be swapped
+    workload: Workload | None = None  # the one that is to be swapped, or whose pod is used
+    pods: tuple[str, ...] = ()  # of that, when one is to be used; the best first
     server_version: tuple[int, int] = (0, 0)  # looked up when a port below 1024 is exposed
     is_openshift: bool = False  # likewise
 
@@ -226,6 +228,7 @@ class Plan:
     since: str = ""  # RFC 3339, by the laptop's clock
     serviceaccount: str | None = None
     workload: Workload | None = None  # is scaled to 0 while its copy, the pod, stands in for it
+    existing: Workload | None = None  # the pod is its own, runs the agent and is left as it is
     also_networks: tuple[str, ...] = ()  # --also-proxy: addresses and ranges
     also_hosts: tuple[str, ...] = ()  # and names, which the pod resolves
     never_proxy: tuple[str, ...] = ()  # ranges

@@ -104,8 +104,8 @@ def swapped(namespace: str, port: int) -> None:
     until_ready(namespace, "deployment/web")
 
 
-def addresses(namespace: str) -> list[str]:
-    subsets = get(namespace, "endpoints/web").get("subsets") or []
+def addresses(namespace: str, service: str = "web") -> list[str]:
+    subsets = get(namespace, f"endpoints/{service}").get("subsets") or []
     return [one["ip"] for subset in subsets for one in subset.get("addresses") or []]
 
 

@@ -33,15 +33,17 @@ from wires import (
 class Agent:
     """A running agent and what its laptop would know."""
 
-    def __init__(self, *, resume_s: float = 20, first_s: float = 20) -> None:
+    def __init__(self, *, resume_s: float = 20, first_s: float = 20, stands: bool = False) -> None:
         self.session, self.secret = secrets.token_bytes(16), secrets.token_bytes(32)
         with listener() as one, listener() as two:
             self.carrier_port, self.socks_port = one.getsockname()[1], two.getsockname()[1]
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "telepresence.agent",
-                "--session", self.session.hex(),
-                "--secret-sha256", hashlib.sha256(self.secret).hexdigest(),
+                *([] if stands else [
+                    "--session", self.session.hex(),
+                    "--secret-sha256", hashlib.sha256(self.secret).hexdigest(),
+                ]),
                 "--carrier-port", str(self.carrier_port),
                 "--socks-port", str(self.socks_port),
                 "--resume-timeout", str(resume_s),
@@ -63,10 +65,12 @@ class Agent:
     def carrier(
         self, received: int, *, session: bytes = b"", secret: bytes = b""
     ) -> tuple[socket.socket, hello.Welcome]:
-        sock = self.knock()
-        sock.sendall(hello.make_hello(session or self.session, secret or self.secret, received))
-        welcome = hello.take_welcome(read_exactly(sock, hello.WELCOME_BYTES))
-        assert welcome is not None
+        with contextlib.ExitStack() as unless_welcome:
+            sock = unless_welcome.enter_context(self.knock())
+            sock.sendall(hello.make_hello(session or self.session, secret or self.secret, received))
+            welcome = hello.take_welcome(read_exactly(sock, hello.WELCOME_BYTES))
+            assert welcome is not None
+            unless_welcome.pop_all()
         return sock, welcome
 
     def join(self, tunnel: Tunnel) -> None:
@@ -236,3 +240,127 @@ def test_a_port_in_use_is_named(agent: Agent) -> None:
     assert second.returncode == 1
     assert f"127.0.0.1:{agent.carrier_port}" in second.stderr
     assert len(second.stderr.splitlines()) == 1
+
+
+# ---- a standing agent, which was told no session
+
+
+@pytest.fixture
+def standing(nothing_is_left: None) -> Iterator[Agent]:
+    with contextlib.closing(Agent(stands=True, first_s=0.2, resume_s=1)) as running:
+        yield running
+
+
+def hold(agent: Agent, tunnel: Tunnel, who: bytes) -> socket.socket:
+    agent.join(tunnel)
+    stream = socket.socket(fileno=tunnel.open_service("holder"))
+    stream.setblocking(True)
+    stream.settimeout(DEADLINE_S)
+    assert read_reply(stream)[0] == 0
+    stream.sendall(who)
+    return stream
+
+
+def leave(tunnel: Tunnel, stream: socket.socket) -> None:
+    with stream:
+        stream.shutdown(socket.SHUT_WR)
+        assert stream.recv(1) == b""
+    tunnel.close()
+
+
+def refused(agent: Agent, **other: bytes) -> tuple[hello.Code, str]:
+    sock, welcome = agent.carrier(0, **other)
+    with sock:
+        return welcome.code, sock.recv(1000).decode()
+
+
+def welcomed(agent: Agent, received: int = 0) -> hello.Code:
+    """As a laptop whose session is another one each time; a carrier that the agent drops while it
+    changes sessions is tried again."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        with contextlib.suppress(OSError, AssertionError):
+            agent.session = secrets.token_bytes(16)
+            sock, welcome = agent.carrier(received)
+            sock.close()
+            if welcome.code is not hello.Code.IN_USE:
+                return welcome.code
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_standing_agent_waits_for_its_client_for_ever(standing: Agent) -> None:
+    standing.knock().close()
+    with pytest.raises(subprocess.TimeoutExpired):
+        standing.process.wait(0.6)  # three times what another agent would wait
+
+
+def test_a_standing_agent_is_the_firsts_and_says_so_to_others(
+    standing: Agent, tunnel: Tunnel
+) -> None:
+    stream = hold(standing, tunnel, b"ann@east since noon\x1b[2J")
+    other = {"session": bytes(16), "secret": bytes(32)}
+    deadline = time.monotonic() + DEADLINE_S
+    while (answer := refused(standing, **other)) != (
+        hello.Code.IN_USE,
+        "ann@east since noon[2J",
+    ):
+        assert answer == (hello.Code.IN_USE, "somebody")  # not yet said who
+        assert time.monotonic() < deadline
+    assert refused(standing, secret=bytes(32))[0] is hello.Code.WRONG_SECRET
+    assert tunnel.stats()["attached"]
+    standing.join(tunnel)  # a new carrier of its own
+    leave(tunnel, stream)
+
+
+def test_the_next_may_come_as_soon_as_the_first_has_left(
+    standing: Agent, engine: Engine, echo_server: Server
+) -> None:
+    """And nothing of the first is there: neither its streams nor its name."""
+    for who in (b"ann", b"bob", b"eve"):
+        standing.session, standing.secret = secrets.token_bytes(16), secrets.token_bytes(32)
+        tunnel = Tunnel(engine, role="laptop")
+        began = time.monotonic()
+        while True:
+            with contextlib.suppress(OSError, AssertionError):
+                stream = hold(standing, tunnel, who)
+                break
+            assert time.monotonic() - began < DEADLINE_S
+            time.sleep(0.02)
+        socks = SocksServer(engine, listener(), tunnel=tunnel)
+        with open_socks(socks.port, request(CONNECT, "localhost", echo_server.port)) as sock:
+            assert read_reply(sock)[0] == 0
+            sock.sendall(who)
+            assert read_exactly(sock, 3) == who
+        assert time.monotonic() - began < 5
+        leave(tunnel, stream)
+
+
+def test_one_that_vanishes_keeps_it_for_the_resume_time(standing: Agent, tunnel: Tunnel) -> None:
+    stream = hold(standing, tunnel, b"ann")
+    with stream:
+        began = time.monotonic()
+        tunnel.detach()
+        assert welcomed(standing) is hello.Code.WELCOME
+        assert time.monotonic() - began > 0.9
+
+
+def test_one_that_comes_back_after_its_session_was_over_is_told_so(standing: Agent) -> None:
+    sock, welcome = standing.carrier(1000)
+    with sock:
+        assert welcome.code is hello.Code.TOO_LATE
+    assert welcomed(standing) is hello.Code.WELCOME
+
+
+def test_sigterm_ends_a_standing_agent_too(standing: Agent) -> None:
+    standing.carrier(0)[0].close()
+    standing.process.send_signal(signal.SIGTERM)
+    code, said = standing.end()
+    assert (code, "SIGTERM" in said) == (0, True)
+
+
+def test_half_a_session_is_no_session() -> None:
+    done = subprocess.run([sys.executable, "-m", "telepresence.agent", "--session", "0" * 32],
+                          capture_output=True, text=True, timeout=DEADLINE_S)  # fmt: skip
+    assert done.returncode == 2
+    assert "go together" in done.stderr

@@ -1,7 +1,7 @@
 """Which ports of the pod lead to the laptop."""
 
 from telepresence import cli
-from telepresence.exposed import container_of, exposed
+from telepresence.exposed import exposed
 from telepresence.values import Port, Workload
 
 DECLARED = [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"},
@@ -28,7 +28,6 @@ def test_an_explicit_port_wins_over_a_declared_one() -> None:
 def test_the_ports_are_those_of_the_named_container() -> None:
     assert exposed(cli.parse(["-s", "web:side"]), WORKLOAD) == ()
     assert exposed(cli.parse(["-s", "web:none"]), WORKLOAD) == ()
-    assert container_of(cli.parse(["-s", "web:none"]), WORKLOAD) is None
 
 
 def test_a_new_pod_exposes_what_is_asked_for() -> None:

@@ -44,6 +44,17 @@ def test_another_version_is_refused_with_an_answer() -> None:
     assert "image" in caught.value.hint
 
 
+def test_who_has_an_agent_is_said_without_what_would_move_the_cursor() -> None:
+    wire = hello.make_in_use("eve\x1b[2J\n" + "é" * 300)
+    welcome = hello.take_welcome(wire)
+    assert welcome is not None
+    assert welcome.code is hello.Code.IN_USE
+    text = wire[hello.WELCOME_BYTES :]
+    assert len(text) == welcome.received
+    assert text.decode() == "eve[2J" + "é" * 194
+    assert hello.printable("a\x9b\u202eb") == "ab"
+
+
 def test_an_unknown_code_is_refused() -> None:
     wire = bytearray(hello.make_welcome(0))
     wire[8] = 99

@@ -24,6 +24,14 @@ def test_a_swap_needs_its_own_kind_and_leases_too() -> None:
     assert of_others == {("apps", "statefulsets"), ("coordination.k8s.io", "leases")}
 
 
+def test_a_pod_that_is_there_is_neither_made_nor_deleted() -> None:
+    needed = rights(cli.parse(["-d", "db"]), WORKLOAD)
+    assert ("get", "statefulsets") in {(right.verb, right.resource) for right in needed}
+    assert {right.verb for right in needed} == {"get", "list", "watch", "create"}
+    (made,) = (right.resource for right in needed if right.verb == "create")
+    assert made == "pods/portforward"
+
+
 def test_the_rules_are_yaml_and_say_all_that_is_needed() -> None:
     needed = rights(cli.parse(["-s", "db"]), WORKLOAD)
     written = yaml.safe_load(rules(needed))

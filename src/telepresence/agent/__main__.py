@@ -1,7 +1,7 @@
 """Start the agent from its command line.
 
 Called by: the image's entry point.
-Owns: the process's exit code: 0 when the client has gone for good or said stop, 1 otherwise.
+Owns: the process's exit code: 0 when the client has gone for good or it was told to stop, else 1.
 Never: prints more than a line about itself.
 """
 
@@ -30,11 +30,14 @@ def _arguments(argv: list[str] | None) -> Settings:
         prog="telepresence.agent", description=__doc__, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--session", type=hexadecimal(16), required=True, help="the session's id")
+    add(
+        "--session",
+        type=hexadecimal(16),
+        help="the session's id (default: a standing agent, of whoever comes, one after another)",
+    )
     add(
         "--secret-sha256",
         type=hexadecimal(32),
-        required=True,
         help="SHA-256 of the session's secret",
     )
     add("--carrier-port", type=int, default=CARRIER_PORT, help="default: %(default)s")
@@ -54,6 +57,8 @@ def _arguments(argv: list[str] | None) -> Settings:
         help="end when the client has been gone for so long (default: %(default)s)",
     )
     given = parser.parse_args(argv)
+    if (given.session is None) != (given.secret_sha256 is None):
+        parser.error("--session and --secret-sha256 go together")
     return Settings(
         session=given.session,
         secret_sha256=given.secret_sha256,

@@ -38,14 +38,16 @@ CARRIER_PORT = 9040
 SOCKS_PORT = 9050  # Telepresence 1's and Tor's
 HELLO_TIMEOUT_S = 10.0  # one segment through a port-forward, with a slow network's retransmissions
 BACKLOG = 128
+LEAVE_S = 5.0  # from a client's word that it leaves to the end of its carrier
+HOLDER = "holder"  # the service by which a client says who it is, and when it leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What the pod's arguments say; the session and the digest are raw bytes."""
 
-    session: bytes
-    secret_sha256: bytes
+    session: bytes | None  # None: the first that comes, and after its end the next
+    secret_sha256: bytes | None
     carrier_port: int = CARRIER_PORT
     socks_port: int = SOCKS_PORT
     first_client_timeout_s: float = 120.0
@@ -73,6 +75,12 @@ class Session:
         self, settings: Settings, engine: Engine, *, role: Literal["laptop", "agent"] = "agent"
     ) -> None:
         self._settings = settings
+        self._known: tuple[bytes, bytes] | None = None  # session and digest of its secret
+        if settings.session is not None and settings.secret_sha256 is not None:
+            self._known = settings.session, settings.secret_sha256
+        self._holder = "somebody"
+        self._has_left = False
+        self.told_to_stop = False
         self._engine = engine
         self.tunnel = Tunnel(engine, role=role)
         self.attached = asyncio.Event()  # by the first carrier
@@ -85,9 +93,10 @@ class Session:
         """Serve until the session is over; returns why."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._end, f"told to stop ({number.name})")
+            loop.add_signal_handler(number, self._stop, number)
         loop.add_reader(self._engine.event_fd, self._on_events)
-        self._expect_client(self._settings.first_client_timeout_s, "no client came")
+        if self._settings.session is not None:
+            self._expect_client(self._settings.first_client_timeout_s, "no client came")
         self._spawn(self._accept(carriers))
         try:
             return await self._over
@@ -95,11 +104,16 @@ class Session:
             loop.remove_reader(self._engine.event_fd)
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _stop(self, number: signal.Signals) -> None:
+        self.told_to_stop = True
+        self._end(f"told to stop ({number.name})")
 
     def _end(self, reason: str) -> None:
         if not self._over.done():
@@ -147,15 +161,25 @@ class Session:
             if not more:
                 raise ConnectionResetError
             data += more
+        self._believe(client)
+        return client
+
+    def _believe(self, client: hello.Hello) -> None:
+        """ProtocolError: it is not the session's.  A standing agent is the first one's until that
+        has ended; whoever reaches its port may be that (docs/architecture.md)."""
         digest = hashlib.sha256(client.secret).digest()
-        if client.session != self._settings.session or not hmac.compare_digest(
-            digest, self._settings.secret_sha256
-        ):
+        if self._known is None:
+            self._known = client.session, digest
+        session, expected = self._known
+        if self._settings.session is None and client.session != session:
+            raise ProtocolError(
+                f"{self._holder} has the agent", reply=hello.make_in_use(self._holder)
+            )
+        if client.session != session or not hmac.compare_digest(digest, expected):
             raise ProtocolError(
                 "the client does not know the session's secret",
                 reply=hello.make_refusal(hello.Code.WRONG_SECRET),
             )
-        return client
 
     def _attach(self, client: hello.Hello, carrier: socket.socket) -> bytes:
         """Make it the tunnel's carrier; returns b"", or the refusal that is still to be sent.
@@ -167,6 +191,8 @@ class Session:
         except OSError as exc:
             code = hello.Code.TOO_LATE if exc.errno == errno.ERANGE else hello.Code.BROKEN
             log.warning("a carrier was refused: %s", exc)
+            if self._settings.session is None and not self.attached.is_set():
+                self._known = None  # it comes back from a session that is over
             return hello.make_refusal(code)
         carrier.detach()
         self.attached.set()
@@ -178,24 +204,43 @@ class Session:
     def _on_events(self) -> None:
         for event in self._engine.take_events():
             if isinstance(event, ServiceOpened):
-                self._spawn(serve_service(event))
+                self._spawn(self._hold(event) if event.name == HOLDER else serve_service(event))
             elif isinstance(event, TunnelBroken):
                 self._end(f"the tunnel broke: {os.strerror(event.error)}")
             elif isinstance(event, CarrierLost) and not self.tunnel.stats()["attached"]:
                 # else a newer carrier is there already
                 log.info("carrier lost after %d bytes, errno %d", event.received, event.error)
+                if self._has_left:
+                    self._end(f"{self._holder} has left")
                 self._expect_client(self._settings.resume_timeout_s, "the client has been gone")
             elif isinstance(event, Listening | DialRefused) and self.on_exposed is not None:
                 self.on_exposed(event)
 
+    async def _hold(self, event: ServiceOpened) -> None:
+        """Who has the session, as long as the stream is open; it is left when that ends."""
+        loop = asyncio.get_running_loop()
+        with contextlib.closing(socket.socket(fileno=event.fd)) as stream:
+            said = await loop.sock_recv(stream, 4 * hello.HOLDER_CHARS)
+            self._holder = hello.printable(said.decode(errors="replace")) or self._holder
+            log.info("%s has the session", self._holder)
+            while said:
+                said = await loop.sock_recv(stream, 1)
+        self._has_left = True
+        self._expect_client(LEAVE_S, f"{self._holder} has left")
+
 
 async def serve(settings: Settings) -> str:
-    """Run the agent until its session is over; returns the reason in words."""
-    with contextlib.ExitStack() as stack:
-        carriers = stack.enter_context(listen(settings.carrier_port))
-        plain = stack.enter_context(listen(settings.socks_port))
-        engine = Engine()
-        stack.callback(engine.close)
-        SocksServer(engine, plain)
-        session = Session(settings, engine)
-        return await session.run(carriers)
+    """Run the agent until its session is over, a standing one until it is told to stop; returns
+    the reason in words.  Nothing of a session is there for the next."""
+    with listen(settings.carrier_port) as carriers:
+        while True:
+            with contextlib.ExitStack() as stack:
+                plain = stack.enter_context(listen(settings.socks_port))
+                engine = Engine()
+                stack.callback(engine.close)
+                SocksServer(engine, plain)
+                session = Session(settings, engine)
+                reason = await session.run(carriers)
+            if settings.session is not None or session.told_to_stop:
+                return reason
+            log.info("%s; waiting for the next", reason)

@@ -28,3 +28,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "KIND/NAME says which): it is at 0 replicas meanwhile, a copy of its pod runs with the "
         "command in place of the container (default: of its first one)",
     )
+    add(
+        "-d",
+        "--deployment",
+        type=target,
+        metavar="NAME[:CONTAINER]",
+        help="use a pod of this workload, which runs the agent's image already, and change nothing "
+        "(default: of its containers the first with that image)",
+    )

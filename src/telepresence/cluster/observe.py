@@ -15,14 +15,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from telepresence.cluster import workload
+from telepresence.cluster import existing, workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
 from telepresence.mountinfo import is_in_memory
 from telepresence.privilege import how_to_root
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.rights import rights
-from telepresence.values import Facts, Options, Right
+from telepresence.values import Facts, Options, Right, Workload
 
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
@@ -158,19 +158,28 @@ def _user() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+async def _workload(api: Api, options: Options) -> tuple[Workload | None, tuple[str, ...]]:
+    """The one that is swapped, or used; of the latter its pods too."""
+    if options.deployment is not None:
+        used = await workload.find(api, options.deployment, is_swap=False)
+        return used, await existing.pods(api, used)
+    if options.swap_deployment is not None:
+        return await workload.find(api, options.swap_deployment), ()
+    return None, ()
+
+
 async def observe(options: Options, api: Api, shim: Path) -> Facts:
     """ClusterError when the cluster does not answer, or has no such workload."""
     environ = dict(os.environ)
     supervisor = shim.with_name(SUPERVISOR)
     program = shutil.which(options.command[0]) if options.command else None
     shell = environ.get("SHELL") or "/bin/sh"
-    target = options.swap_deployment
-    swapped = None if target is None else await workload.find(api, target)
-    needed = rights(options, swapped)
-    low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, swapped))
+    named, pods = await _workload(api, options)
+    needed = rights(options, named)
+    low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, named))
     kubectl, version, access, engine, no_supervisor, allowed = await asyncio.gather(
         _kubectl(api),
-        _version(api) if low else asyncio.sleep(0, ((0, 0), False)),
+        _version(api) if low and not pods else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
         _engine(options.docker if options.docker_run is not None else "", environ),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
@@ -204,7 +213,8 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         engine=engine[0],
         engine_host=engine[1],
         now=api.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        workload=swapped,
+        workload=named,
+        pods=pods,
         server_version=version[0],
         is_openshift=version[1],
     )

@@ -1,57 +1,41 @@
-"""The proxy pod's life: created, watched until it is ready and after, deleted.
+"""The proxy pod's life: created, watched (podwatch.py), deleted.
 
 Called by: session.
-Owns: the pod and the watch on it, until the context ends.
-Never: polls; leaves the pod behind, also when its creation was cut off half-way.
+Owns: the pod, until the context ends.
+Never: leaves the pod behind, also when its creation was cut off half-way.
 """
 
 import asyncio
-import contextlib
 import logging
 from types import TracebackType
 
-from telepresence.cluster import faults, giveback
-from telepresence.cluster.api import Api, ApiError, Json, Unreachable
+from telepresence.cluster import giveback
+from telepresence.cluster.api import Api, ApiError, Json
 from telepresence.cluster.manifest import proxy_pod
-from telepresence.cluster.projections import divide
+from telepresence.cluster.podwatch import PodWatch
 from telepresence.cluster.standin import standin_pod
 from telepresence.errors import ClusterError
-from telepresence.values import Plan, Pod
+from telepresence.values import Plan
 
 log = logging.getLogger(__name__)
 
-# A cluster that adds nodes on demand needs minutes; one that has none to give says so at once.
-# This is for a scheduler that is about to find room, not for an autoscaler.
-SCHEDULE_GRACE_S = 5.0
-READY_TIMEOUT_S = 120.0  # a cold pull of the image over a slow line
-REWATCH_PAUSE_S = 1.0
-LOG_LINES = 10
 STANDIN_GRACE_S = 2
 
 
-class ProxyPod:
+class ProxyPod(PodWatch):
     """async with ProxyPod(api, plan) as pod: await pod.ready(); ... await pod.ended"""
 
     def __init__(self, api: Api, plan: Plan, owner: Json | None = None) -> None:
         """The owner, a reference, is what deletes a stand-in when it is deleted itself."""
-        loop = asyncio.get_running_loop()
+        super().__init__(api, plan)
         if plan.workload is None:
             self._manifest = proxy_pod(plan)
         else:
             assert owner is not None
             self._manifest = standin_pod(plan, plan.workload, owner)
-        self._api, self._plan = api, plan
-        self._pods = f"/api/v1/namespaces/{plan.namespace}/pods"
-        self.path = f"{self._pods}/{plan.pod_name}"
         # No grace: the agent has nothing to lose, and the name is free again at once.  A stand-in
         # may have containers that have, and volumes that only one pod may use.
         self.grace_s = 0 if plan.workload is None else STANDIN_GRACE_S
-        self._ready: asyncio.Future[None] = loop.create_future()
-        # Ends with the error that ended the pod.
-        self.ended: asyncio.Future[None] = loop.create_future()
-        self._volumes: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
-        self._watcher: asyncio.Task[None] | None = None
-        self._unscheduled: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> "ProxyPod":
         creation = asyncio.ensure_future(self._create())
@@ -64,9 +48,7 @@ class ProxyPod:
                 await self._delete()
             raise
         log.info("created pod %s in namespace %s", self._plan.pod_name, self._plan.namespace)
-        self._volumes = divide(made["spec"], self._plan.container)
-        version = made["metadata"]["resourceVersion"]
-        self._watcher = asyncio.ensure_future(self._watch(version))
+        self.start_watch(made["metadata"]["resourceVersion"])
         return self
 
     async def __aexit__(
@@ -75,13 +57,7 @@ class ProxyPod:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._unscheduled is not None:
-            self._unscheduled.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
-        for future in (self._ready, self.ended):
-            future.cancel()
+        await self.stop_watch()
         await self._delete()
 
     async def _create(self) -> Json:
@@ -106,106 +82,3 @@ class ProxyPod:
 
     async def _delete(self) -> None:
         await giveback.remove(self._api, self.path, self._plan.session.hex(), grace_s=self.grace_s)
-
-    async def ready(self) -> Pod:
-        """Wait until the agent runs.  ClusterError as soon as the cluster says why it will not."""
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
-                await asyncio.shield(self._ready)
-        except TimeoutError as exc:
-            raise ClusterError(
-                f"pod {self._plan.pod_name} was not ready after {READY_TIMEOUT_S:.0f} s",
-                hint=f"see 'kubectl -n {self._plan.namespace} get events'",
-            ) from exc
-        return Pod(
-            name=self._plan.pod_name,
-            namespace=self._plan.namespace,
-            container=self._plan.container,
-            projections=self._volumes[0],
-            other_volumes=self._volumes[1],
-        )
-
-    async def _watch(self, version: str) -> None:
-        try:
-            while True:
-                try:
-                    await self._follow(version)
-                except ApiError as exc:
-                    if exc.status != 410:  # Gone: the version is too old, look anew
-                        raise
-                except Unreachable as exc:
-                    log.warning("watching the pod: %s", exc)
-                    await asyncio.sleep(REWATCH_PAUSE_S)
-                version = await self._look()
-        except ClusterError as exc:
-            self._fail(exc)
-
-    async def _look(self) -> str:
-        """The pod as it is now; an API server that restarts is waited for."""
-        while True:
-            try:
-                pod = await self._api.request("GET", self.path)
-            except ApiError as exc:
-                if exc.status == 404:
-                    raise ClusterError(f"pod {self._plan.pod_name} was deleted") from exc
-                raise
-            except Unreachable:
-                await asyncio.sleep(REWATCH_PAUSE_S)
-                continue
-            await self._see(pod)
-            return str(pod["metadata"]["resourceVersion"])
-
-    async def _follow(self, version: str) -> None:
-        name = f"metadata.name={self._plan.pod_name}"
-        events = self._api.watch(self._pods, fieldSelector=name, resourceVersion=version)
-        async with contextlib.aclosing(events):  # type: ignore[type-var] # an async generator
-            async for event in events:
-                if event["type"] == "ERROR":
-                    status = event["object"]
-                    raise ApiError(
-                        status.get("message", ""), status=status.get("code", 500), reason=""
-                    )
-                if event["type"] == "DELETED":
-                    raise ClusterError(
-                        f"pod {self._plan.pod_name} was deleted by somebody else",
-                        hint="a node that was drained or a clean-up; start again",
-                    )
-                await self._see(event["object"])
-
-    async def _see(self, pod: Json) -> None:
-        fault = faults.diagnose(pod, self._plan.container)
-        if fault is not None:
-            if isinstance(fault, faults.Crashed):
-                fault.hint = await self._last_words(fault.container)
-            raise fault
-        self._see_schedule(faults.unschedulable(pod))
-        if faults.is_running(pod, self._plan.container) and not self._ready.done():
-            self._ready.set_result(None)
-
-    def _see_schedule(self, message: str | None) -> None:
-        if message is None:
-            if self._unscheduled is not None:
-                self._unscheduled.cancel()
-                self._unscheduled = None
-        elif self._unscheduled is None:
-            error = ClusterError(
-                f"pod {self._plan.pod_name} cannot be scheduled: {message}",
-                hint="free some room in the cluster, or use another --namespace or --context",
-            )
-            loop = asyncio.get_running_loop()
-            self._unscheduled = loop.call_later(SCHEDULE_GRACE_S, self._fail, error)
-
-    async def _last_words(self, container: str) -> str:
-        try:
-            text = await self._api.text(
-                f"{self.path}/log", tailLines=str(LOG_LINES), container=container
-            )
-        except ClusterError as exc:
-            return f"its log cannot be read: {exc}"
-        return "its last log lines:\n" + (text.rstrip() or "(none)")
-
-    def _fail(self, error: ClusterError) -> None:
-        for future in (self._ready, self.ended):
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # whoever does not wait for it need not hear of it

@@ -41,7 +41,12 @@ _REFUSALS = {
     hello.Code.WRONG_SECRET: "it belongs to another session",
     hello.Code.WRONG_VERSION: "it speaks another version of the carrier; use this version's image",
     hello.Code.TOO_LATE: "it no longer holds the bytes that were under way",
+    hello.Code.IN_USE: "it is used by {}",
     hello.Code.BROKEN: "its side of the session has ended in an error",
+}
+
+_HINTS = {
+    hello.Code.IN_USE: "wait until it is over, or use another pod",
 }
 
 
@@ -181,9 +186,12 @@ class Keeper:
                     hello.make_hello(self._plan.session, self._plan.secret, received)
                 )
                 welcome = await _read_welcome(carrier)
+                holder = await _read_holder(carrier, welcome)
             if welcome.code is not hello.Code.WELCOME:
                 raise Refused(
-                    f"the agent in pod {self._pod.name} refuses: {_REFUSALS[welcome.code]}"
+                    f"the agent in pod {self._pod.name} refuses: "
+                    f"{_REFUSALS[welcome.code].format(holder)}",
+                    hint=_HINTS.get(welcome.code, ""),
                 )
             carrier.attach(self.tunnel, welcome.received)
 
@@ -196,6 +204,17 @@ async def _read_welcome(carrier: Carrier) -> hello.Welcome:
             raise EOFError("the port-forward closed the connection")
         data += more
     return welcome
+
+
+async def _read_holder(carrier: Carrier, welcome: hello.Welcome) -> str:
+    """Who has the agent, if that is why it refuses."""
+    if welcome.code is not hello.Code.IN_USE:
+        return ""
+    data = b""
+    size = min(welcome.received, 4 * hello.HOLDER_CHARS)
+    while len(data) < size and (more := await carrier.recv(size - len(data))):
+        data += more
+    return hello.printable(data.decode(errors="replace"))
 
 
 def _why(error: int) -> str:

@@ -37,7 +37,7 @@ def kind_named(word: str) -> Kind:
     )
 
 
-async def find(api: Api, target: Target) -> Workload:
+async def find(api: Api, target: Target, *, is_swap: bool = True) -> Workload:
     """The workload of that name.  ClusterError: there is none, or it may not be swapped."""
     forbidden = []
     kinds = (kind_named(target.kind),) if target.kind else KINDS
@@ -51,7 +51,8 @@ async def find(api: Api, target: Target) -> Workload:
             elif exc.status != 404:
                 raise
             continue
-        kind.refuse(found)
+        if is_swap:
+            kind.refuse(found)
         return Workload(
             kind=kind.name,
             name=target.name,
@@ -63,7 +64,7 @@ async def find(api: Api, target: Target) -> Workload:
             replicas=kind.replicas(found),
             selector=kind.selector(found),
             template=kind.template(found),
-            hints=await hints(api, kind, found),
+            hints=await hints(api, kind, found) if is_swap else (),
         )
     names = " or ".join(kind.name for kind in kinds)
     hint = f"'kubectl -n {api.namespace} get {kinds[-1].plural}' lists them"
