@@ -74,9 +74,6 @@ def _container_run(options: Options, facts: Facts) -> ContainerRun | None:
             f"--docker-run needs --method container, not {options.method}",
             hint="leave out --method, or use --run",
         )
-    for word, is_given in (("--mount", options.mount.is_required),):
-        if is_given:
-            raise UsageError(f"{word} is not for --docker-run yet", hint="leave it out")
     run = divide(options.docker_run)
     _refuse_containers_ports(options)
     if facts.engine is None:
@@ -168,13 +165,13 @@ def _refuse_real_paths(options: Options, facts: Facts) -> None:
         )
 
 
-def _copying(facts: Facts, session: bytes) -> tuple[Mounting, tuple[str, ...]]:
+def _copying(options: Options, facts: Facts, session: bytes) -> tuple[Mounting, tuple[str, ...]]:
     folder = facts.memory or Path(facts.environ.get("TMPDIR") or "/tmp")
     place = folder / f"telepresence-{session.hex()[:SESSION_CHARS]}-volumes"
     on_disk = (
         f"the volumes, secrets too, are copied to the disk, in {place}, and removed at the end"
     )
-    mount = Mounting(mode="copy", path=place, is_required=True)
+    mount = Mounting(mode="copy", path=place, inside=options.mount.inside, is_required=True)
     return mount, (on_disk,) if facts.memory is None else ()
 
 
@@ -186,24 +183,33 @@ def _mounting(options: Options, facts: Facts, session: bytes) -> tuple[Mounting,
                 "--volumes-at-real-paths is for commands of this machine, not for --docker-run",
                 hint="leave it out",
             )
-        return Mounting(mode="none"), ()
+    elif options.mount.inside is not None:
+        raise UsageError(
+            "--docker-mount is for --docker-run",
+            hint="--mount PATH is for commands of this machine",
+        )
     if options.volumes_at_real_paths:
         _refuse_real_paths(options, facts)
     if options.mount.mode == "none":
         return options.mount, ()
     if options.mount.mode == "copy":
-        return _copying(facts, session)
+        return _copying(options, facts, session)
     if facts.no_mount:
         raise MethodError(f"cannot mount on {facts.no_mount}", hint="name another place")
-    if not facts.no_fuse:
+    why = facts.no_fuse or (facts.no_sharing if options.method == "container" else "")
+    if not why:
         return options.mount, ()
+    if options.method == "container" and options.mount.path is None:
+        note = f"{why}: so copies of what Kubernetes itself writes into volumes are shown"
+        mount, notes = _copying(options, facts, session)
+        return mount, (*notes, note)
     if options.mount.is_required:
         raise MethodError(
-            f"volumes cannot be mounted: {facts.no_fuse}",
+            f"volumes cannot be mounted: {why}",
             hint="--mount copy does without FUSE, --mount false without volumes; nothing has been "
             "changed",
         )
-    note = f"no volumes: {facts.no_fuse}; --mount copy does without, --mount false keeps silent"
+    note = f"no volumes: {why}; --mount copy does without, --mount false keeps silent"
     return Mounting(mode="none"), (note,)
 
 

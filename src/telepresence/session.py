@@ -9,11 +9,13 @@ Never: does a room's work; hands values from one to the next.
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from telepresence import recovery
@@ -181,20 +183,23 @@ async def _pod(
     return proxy, claim
 
 
-async def _ports(
-    undo: Undo,
-    plan: Plan,
-    claim: "Claim | None",
-    engine: Engine,
-    keeper: "Keeper",
-    console: Console,
-) -> None:
-    """Those that lead to the pod and those that lead here, once no other pod has the traffic."""
+async def _settled(
+    plan: Plan, tree: Tree | Copies, claim: "Claim | None", console: Console
+) -> Path | None:
+    """Once no other pod has the traffic and the pod's files are here: where, if they are."""
     if claim is not None:
         await claim.alone()
         console.stage("workload's pods gone")
-    if plan.container_run is not None:
-        return  # their other ends are the container's, and the proxy container's to open
+    if note := await tree.ready():
+        console.say(note)
+    console.stage("volumes mounted")
+    return None if note and plan.mount.mode == "fuse" else tree.root
+
+
+async def _ports(
+    undo: Undo, plan: Plan, engine: Engine, keeper: "Keeper", console: Console
+) -> None:
+    """Those that lead to the pod and those that lead here."""
     if plan.to_pod:
         same = tuple(Port(laptop=number, pod=number) for number in plan.to_pod)
         await undo.enter("ports to the pod", ToPod(same, engine, keeper.tunnel))
@@ -216,18 +221,15 @@ async def _run(
             console.say(left)
 
 
-async def _nothing() -> None:
-    pass
-
-
 async def _volumes(
     undo: Undo, plan: Plan, pod: Pod, keeper: "Keeper", ends: Endpoints
 ) -> Tree | Copies:
     """On their way: ready() waits for them."""
-    path = plan.mount.path
+    path, is_shared = plan.mount.path, plan.container_run is not None
     if plan.mount.mode == "copy" and path is not None:
         copied = Entry(kind="directory", facts={"path": str(path)})
-        return await undo.enter("volumes", Copies(path, pod, keeper.open_service), copied)
+        copies = Copies(path, pod, keeper.open_service, is_shared=is_shared)
+        return await undo.enter("volumes", copies, copied)
     mounted = Entry(kind="mount", facts={"path": str(path)}) if path is not None else None
     tree = Tree(plan, pod, keeper.open_service, ends.mounts)
     return await undo.enter("volumes", tree, mounted)
@@ -246,14 +248,13 @@ async def _method(
     environment: Environment,
     engine: Engine,
     keeper: "Keeper",
-    claim: "Claim | None",
+    settled: Callable[[], Awaitable[Path | None]],
     say: Callable[[str], None],
 ) -> Launch:
     """None: the user's process is a container, which a guard has to remove."""
     if prepare is None:
-        alone = _nothing if claim is None else claim.alone
         ends = whole.Ends(
-            engine=engine, tunnel=keeper.tunnel, keeping=keeper, alone=alone, say=say
+            engine=engine, tunnel=keeper.tunnel, keeping=keeper, settled=settled, say=say
         )  # fmt: skip
         containers = whole.prepare(plan, environment, ends)
         return await undo.enter("containers", containers, whole.journal_entry(plan))
@@ -289,16 +290,16 @@ async def _stages(
         console.say(note)
     console.stage("environment read")
     prepare = METHODS.get(plan.method) if vpn is None else vpn.prepare_for(ends)
-    making = _method(undo, prepare, plan, environment, engine, keeper, claim, console.say)
+    settled = functools.partial(_settled, plan, tree, claim, console)
+    making = _method(undo, prepare, plan, environment, engine, keeper, settled, console.say)
     launch = await _unless(making, proxy.ended, keeper.failed)
-    if note := await _unless(tree.ready(), proxy.ended, keeper.failed):
-        console.say(note)
-    console.stage("volumes mounted")
-    if plan.volumes_at_real_paths and tree.root is not None:
-        launch, left_out = at_real_paths(launch, tree.root, tree.shown)
-        for note in left_out:
-            console.say(note)
-    await _unless(_ports(undo, plan, claim, engine, keeper, console), proxy.ended, keeper.failed)
+    if plan.container_run is None:  # else the proxy container has seen to these
+        root = await _unless(settled(), proxy.ended, keeper.failed)
+        if plan.volumes_at_real_paths and root is not None:
+            launch, left_out = at_real_paths(launch, root, tree.shown)
+            for note in left_out:
+                console.say(note)
+        await _unless(_ports(undo, plan, engine, keeper, console), proxy.ended, keeper.failed)
     session = plan.session.hex()
     mark = Entry(kind="processes", facts={"session": session})
     child = await undo.enter("process", Child(launch, session), mark)

@@ -34,6 +34,7 @@ class Mounting:
 
     mode: str  # fuse, copy or none
     path: Path | None = None  # None: a temporary directory
+    inside: Path | None = None  # where a container sees it; None: at the same path
     is_required: bool = False  # without it there shall be no session
 
 
@@ -166,6 +167,7 @@ class Facts:
     environ: dict[str, str] = field(repr=False)
     may_root: bool = True  # this user is root, or there is sudo
     no_fuse: str = ""  # why nothing can be mounted; "" when it can
+    no_sharing: str = ""  # why an engine could not see what is mounted; "" when it can
     no_namespace: str = ""  # why volumes cannot be at their own paths, if that was asked for
     no_mount: str = ""  # what is wrong with the place that was asked for
     memory: Path | None = None  # a directory for files that are on no disk

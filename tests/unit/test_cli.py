@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).with_name("test_help.txt")
 
 
 DEFAULTS: dict[str, object] = {
-    "mount": {"mode": "fuse", "path": None, "is_required": False},
+    "mount": {"mode": "fuse", "path": None, "inside": None, "is_required": False},
     "method": "vpn-tcp",
     "inject": "auto",
     "docker": "docker",
@@ -99,6 +99,10 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--mount=Yes"], {"mount": Mounting(mode="fuse", is_required=True)}),
         (["--mount", "/x"], {"mount": Mounting(mode="fuse", path=Path("/x"), is_required=True)}),
         (["--mount", "copy"], {"mount": Mounting(mode="copy", is_required=True)}),
+        (
+            ["--docker-mount", "/x"],
+            {"mount": Mounting(mode="fuse", inside=Path("/x"), is_required=True)},
+        ),
         (["--mount", "off"], {"mount": Mounting(mode="none")}),
         (["--mount", "0"], {"mount": Mounting(mode="none")}),
         (["--env-exclude", "A"], {"env_exclude": ("A",)}),
@@ -140,6 +144,9 @@ def test_every_word_after_docker_run_is_the_engines(words: tuple[str, ...]) -> N
         (["--env-syntax", "ini"], "invalid choice: 'ini'"),
         (["--mount", "x"], "'x' is neither true, false, copy nor an absolute path"),
         (["--mount", ""], "neither true, false, copy nor"),
+        (["--docker-mount", "x"], "'x' is no absolute path"),
+        (["--docker-mount", "/x", "--mount", "/y"], "not allowed with"),
+        (["--container-to-host", "1:2:3"], "'1:2:3' is not PORT[:HOST_PORT]"),
         (["--env-json", ""], "the value is empty"),
         (["-n", "Upper"], "'Upper' is no Kubernetes name"),
         (["-n", "under_score"], "no Kubernetes name"),

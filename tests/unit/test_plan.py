@@ -306,6 +306,23 @@ def test_a_container_needs_no_shim_and_its_engine_is_the_program() -> None:
     assert made.container_run.image == "nginx"
 
 
+def test_volumes_of_a_container_need_a_mount_that_the_engine_can_see() -> None:
+    assert plan(CONTAINER, ENGINE).mount == Mounting(mode="fuse")
+    made = plan(CONTAINER, dataclasses.replace(ENGINE, no_sharing="only root may"))
+    assert (made.mount.mode, made.mount.inside) == ("copy", None)
+    assert made.notes[-1].startswith("only root may: so copies of what Kubernetes itself writes")
+    assert (
+        plan(OPTIONS, dataclasses.replace(FACTS, no_sharing="only root may")).mount.mode == "fuse"
+    )
+    at = plan(cli.parse(["--docker-mount", "/pod", "--docker-run", "nginx"]), ENGINE)
+    assert (at.mount.mode, at.mount.inside) == ("fuse", Path("/pod"))
+    at = plan(
+        cli.parse(["--docker-mount", "/pod", "--docker-run", "nginx"]),
+        dataclasses.replace(ENGINE, no_fuse="no sshfs"),
+    )
+    assert (at.mount.mode, at.mount.inside) == ("copy", Path("/pod"))
+
+
 def test_ports_of_a_container_are_as_asked_for_and_readiness_follows_it() -> None:
     words = ["--container-to-host", "8000:12399", "--to-pod", "7", "--from-pod", "8",
              "--expose", "80:8080", "--ready-when-listening"]  # fmt: skip
@@ -333,7 +350,12 @@ def test_ports_of_a_container_are_as_asked_for_and_readiness_follows_it() -> Non
             "8 is given tw",
         ),
         (["--to-pod", "41041", "--docker-run", "x"], {}, "41041 of the container is the proxy's"),
-        (["--mount", "/x", "--docker-run", "x"], {}, "--mount is not for --docker-run yet"),
+        (
+            ["--mount", "/x", "--docker-run", "x"],
+            {"no_sharing": "no user_allow_other"},
+            "volumes cannot be mounted: no user_allow_other",
+        ),
+        (["-m", "vpn-tcp", "--docker-mount", "/x"], {}, "--docker-mount is for --docker-run"),
         (["--docker-run", "--net", "host", "x"], {}, "--net cannot be given"),
         (["--docker", "podman", "--docker-run", "x"], {"engine": None}, "podman: command not"),
         (["--docker-run", "x"], {"engine_host": "tcp://far:2375"}, "another machine .tcp://far"),

@@ -28,9 +28,16 @@ def _mounting(text: str) -> Mounting:
     return Mounting(mode="fuse", path=Path(text), is_required=True)
 
 
+def _inside(text: str) -> Mounting:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no absolute path")
+    return Mounting(mode="fuse", inside=Path(text), is_required=True)
+
+
 def add_to(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("the volumes").add_argument
-    add(
+    group = parser.add_argument_group("the volumes")
+    one = group.add_mutually_exclusive_group()
+    one.add_argument(
         "--mount",
         type=_mounting,
         default=Mounting(mode="fuse"),
@@ -40,7 +47,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "downward and projected volumes alone, as files that are renewed, without FUSE (default: "
         "a temporary one, or none where FUSE or sshfs is missing)",
     )
-    add(
+    one.add_argument(
+        "--docker-mount",
+        type=_inside,
+        dest="mount",
+        metavar="PATH",
+        help="--docker-run: show the pod's file system at PATH of the container, which "
+        "$TELEPRESENCE_ROOT then names (default: where --mount has it)",
+    )
+    group.add_argument(
         "--volumes-at-real-paths",
         action="store_true",
         help="show each volume of the pod at its own path as well, to the command alone (Linux; "

@@ -83,6 +83,15 @@ def _no_fuse() -> str:
     return ""
 
 
+def _no_sharing() -> str:
+    """Why another user, as whom an engine runs, could not see a mount of this one."""
+    allowed = re.compile(r"^\s*user_allow_other\s*$", re.M)  # fusermount3(1)
+    conf = Path("/etc/fuse.conf")
+    if os.geteuid() == 0 or (conf.exists() and allowed.search(conf.read_text())):
+        return ""
+    return "only root may share a mount with the engine, as /etc/fuse.conf has no user_allow_other"
+
+
 def _no_namespace() -> str:
     """What the kernel says to a mount namespace, "" when it allows one."""
     if sys.platform != "linux":
@@ -203,6 +212,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         environ=environ,
         may_root=how_to_root() is not None,
         no_fuse=_no_fuse(),
+        no_sharing=_no_sharing(),
         no_namespace=_no_namespace() if options.volumes_at_real_paths else "",
         no_mount=_no_mount(options.mount.path) if options.mount.path else "",
         memory=_memory(environ),

@@ -66,6 +66,6 @@ def make_environment(
     volumes = (mount.path for mount in ends.mounts if is_volume(mount))
     taken[b"TELEPRESENCE_MOUNTS"] = b":".join(sorted(volumes))
     if root is not None:
-        taken[b"TELEPRESENCE_ROOT"] = os.fsencode(root)
+        taken[b"TELEPRESENCE_ROOT"] = os.fsencode(plan.mount.inside or root)
     laptop = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
     return Environment(pod=taken, process=laptop | taken, search=take_search(ends.resolv_conf))

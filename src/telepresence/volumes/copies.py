@@ -67,9 +67,13 @@ def put_volume(place: Path, files: tuple[File, ...], version: int) -> None:
 class Copies:
     """async with Copies(...) as copies: ...; await copies.ready()"""
 
-    def __init__(self, root: Path, pod: Pod, open_service: OpenService) -> None:
-        """The root is made; it must not be there."""
-        self.root = root
+    def __init__(
+        self, root: Path, pod: Pod, open_service: OpenService, *, is_shared: bool = False
+    ) -> None:
+        """The root is made; it must not be there.  is_shared: the copies are in a directory of it
+        that any user may enter whom an engine leads there."""
+        self._place = root
+        self.root = root / "fs" if is_shared else root
         self.shown = tuple(MountPoint(path=path, read_only=True) for path in pod.projections)
         self._open, self._paths = open_service, pod.projections
         self._left_out = pod.other_volumes
@@ -79,7 +83,9 @@ class Copies:
 
     async def __aenter__(self) -> "Copies":
         try:
-            self.root.mkdir(mode=0o700)
+            self._place.mkdir(mode=0o700)
+            if self.root != self._place:
+                self.root.mkdir(mode=0o755)
         except OSError as exc:
             raise MethodError(
                 f"the copies of the volumes cannot be in {self.root}: {exc.strerror}",
@@ -142,7 +148,7 @@ class Copies:
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait([self._work])
-        await asyncio.to_thread(shutil.rmtree, self.root, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
 
 
 def _tell(work: "asyncio.Task[None]") -> None:

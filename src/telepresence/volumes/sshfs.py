@@ -110,9 +110,17 @@ class Sshfs:
         mount: MountPoint,
         place: Path,
         volumes: tuple[bytes, ...],
+        *,
+        is_shared: bool = False,
     ) -> "Sshfs":
-        """The stream is used up.  MethodError: it cannot be started."""
-        options = [*OPTIONS, f"uid={os.geteuid()}", f"gid={os.getegid()}"]
+        """The stream is used up.  is_shared: other users may look into it, whom its directory
+        lets in.  MethodError: it cannot be started."""
+        options = [
+            *OPTIONS,
+            *(("allow_other",) if is_shared else ()),
+            f"uid={os.geteuid()}",
+            f"gid={os.getegid()}",
+        ]
         if mount.read_only:
             options.append("ro")
         sshfs = ["sshfs", "-f", "-o", ",".join(options)]

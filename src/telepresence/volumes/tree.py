@@ -85,7 +85,8 @@ class Tree:
         place = root / os.fsdecode(mount.path.lstrip(b"/"))
         volumes = tuple(volume.path for volume in self._mounts if is_volume(volume))
         stream = await self._open("sftp")
-        sshfs = await Sshfs.start(stream, self._pod.name, mount, place, volumes)
+        shared = self._plan.container_run is not None  # an engine runs as another user
+        sshfs = await Sshfs.start(stream, self._pod.name, mount, place, volumes, is_shared=shared)
         self._sshfs.append(sshfs)
         await sshfs.ready()
 

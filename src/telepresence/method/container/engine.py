@@ -5,7 +5,9 @@ Owns: nothing; it only makes argv.
 Never: runs the engine.
 """
 
+import csv
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,9 +54,11 @@ class Containers:
         ]  # fmt: skip
 
     def run_user(
-        self, plan: Plan, run: ContainerRun, env_file: Path, named: list[str]
+        self, plan: Plan, run: ContainerRun, env_file: Path, named: list[str], root: Path | None
     ) -> tuple[str, ...]:
-        """`named`: variables whose values the engine's client finds in its own environment."""
+        """`named`: variables whose values the engine's client finds in its own environment.
+        `root`: the pod's file system on this machine."""
+        target = plan.mount.inside or root
         podmans = ("--http-proxy=false", f"--hostname={plan.pod_name}")
         return (
             self.program, "run",
@@ -63,6 +67,7 @@ class Containers:
             f"--label=telepresence={plan.session.hex()}",
             f"--env-file={env_file}",
             *(f"--env={name}" for name in named),
+            *(() if root is None else (_bind(root, target),)),
             *(podmans if self.is_podman else ()),
             *(() if run.has_init else ("--init",)),
             *(() if run.name else (f"--name={self.user}",)),
@@ -89,6 +94,15 @@ class Containers:
 
     def exposed_ports(self, image: str) -> list[str]:
         return [self.program, "image", "inspect", "--format={{json .Config.ExposedPorts}}", image]
+
+
+def _bind(source: Path, target: Path | None) -> str:
+    """Option --mount, whose value is a line of CSV."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        ["type=bind", f"source={source}", f"target={target}"]
+    )
+    return f"--mount={line.getvalue()}"
 
 
 def _gateways_ports(plan: Plan) -> list[str]:

@@ -138,16 +138,19 @@ class _Proxy:
 
 
 def _launch(
-    plan: Plan, run: ContainerRun, both: Containers, environment: Environment, directory: Path
-) -> Launch:
-    text, named, left_out = variables.divide(environment.pod)
+    plan: Plan, run: ContainerRun, both: Containers, environment: Environment, directory: Path,
+    root: Path | None,
+) -> Launch:  # fmt: skip
+    given = {key: value for key, value in environment.pod.items()
+             if root is not None or key != b"TELEPRESENCE_ROOT"}  # fmt: skip
+    text, named, left_out = variables.divide(given)
     for key in left_out:
         log.warning("no container can be given the value of %r", key)
     env_file = directory / "variables"
     with os.fdopen(os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(text)
     clients = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
-    argv = both.run_user(plan, run, env_file, [os.fsdecode(key) for key in named])
+    argv = both.run_user(plan, run, env_file, [os.fsdecode(key) for key in named], root)
     return Launch(program=plan.program, argv=argv, environ=clients | named)
 
 
@@ -169,7 +172,8 @@ class Ends:
     engine: Engine
     tunnel: Tunnel  # to the pod
     keeping: Keeping
-    alone: Callable[[], Awaitable[None]]  # until no other pod has the traffic
+    # Waits until no other pod has the traffic and the pod's files are here: where, if they are.
+    settled: Callable[[], Awaitable[Path | None]]
     say: Callable[[str], None]
 
 
@@ -211,10 +215,10 @@ async def prepare(plan: Plan, environment: Environment, ends: Ends) -> AsyncIter
         await proxy.wait_word("listening")
         await _enter_hops(stack, plan, both, ends, secret)
         await proxy.wait_word("ready")
-        await ends.alone()
+        root = await ends.settled()
         proxy.tell("open")
         await proxy.wait_word("open")
-        launch = _launch(plan, run, both, environment, directory)
+        launch = _launch(plan, run, both, environment, directory, root)
         if run.is_detached:
             launch = await _detach(launch, both)
         watching = asyncio.ensure_future(proxy.wait_end(ends.keeping))

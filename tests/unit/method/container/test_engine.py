@@ -9,7 +9,7 @@ from telepresence import cli
 from telepresence.method.container.engine import Containers, take_port
 from telepresence.method.container.run_words import divide
 from telepresence.plan import make_plan
-from telepresence.values import Facts, Plan, Port
+from telepresence.values import Facts, Mounting, Plan, Port
 
 SECRET = bytes(range(32))
 
@@ -28,10 +28,13 @@ def both(program: str = "/usr/bin/docker") -> Containers:
     return Containers(program=program, proxy="p", user="u")
 
 
-def user(*words: str, program: str = "/usr/bin/docker") -> tuple[str, ...]:
+def user(
+    *words: str, program: str = "/usr/bin/docker", root: Path | None = None, at: Path | None = None
+) -> tuple[str, ...]:
     made = plan(*words, engine=program)
     assert made.container_run is not None
-    return both(program).run_user(made, made.container_run, Path("/f"), ["MULTI"])
+    made = dataclasses.replace(made, mount=Mounting(mode="fuse", inside=at))
+    return both(program).run_user(made, made.container_run, Path("/f"), ["MULTI"], root)
 
 
 def test_the_proxy_has_the_ports_one_capability_and_no_secret() -> None:
@@ -76,6 +79,14 @@ def test_the_users_words_are_the_last_options() -> None:
     assert argv[-5:] == ("--interactive", "--tty", "--env=A=1", "nginx", "sh")
     assert {"--network=container:p", "--env-file=/f", "--env=MULTI", "--name=u", "--init",
             "--rm"} < set(argv)  # fmt: skip
+
+
+def test_the_pods_files_are_where_they_are_here_or_where_they_are_wanted() -> None:
+    assert "--mount=type=bind,source=/r,target=/r" in user("nginx", root=Path("/r"))
+    assert '--mount=type=bind,"source=/a,b","target=/a,b"' in user("nginx", root=Path("/a,b"))
+    words = user("nginx", root=Path("/r"), at=Path("/pod"))
+    assert "--mount=type=bind,source=/r,target=/pod" in words
+    assert not any(word.startswith("--mount") for word in user("nginx", at=Path("/pod")))
 
 
 def test_a_name_an_init_and_detaching_are_the_users() -> None:
