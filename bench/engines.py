@@ -79,8 +79,8 @@ def main() -> None:
         return statistics.median(a / b for a, b in pairs)
 
     floor("connect supervisor / shim", ratio("connect", "supervisor", "shim"), at_most=3.0)
-    floor("connect both / shim", ratio("connect", "both", "shim"), at_most=2.5)
-    floor("write and read, supervisor / bare", ratio("echo", "supervisor", "bare"), at_most=1.05)
+    floor("connect both / shim", ratio("connect", "both", "shim"), at_most=2.0)
+    floor("write and read, supervisor / bare", ratio("echo", "supervisor", "bare"), at_most=1.02)
     added_us = statistics.median(taken["start", "both"]) - statistics.median(taken["start", "shim"])
     floor("the supervisor adds to a process start (ms)", added_us / 1000, at_most=0.5)
     finish()

@@ -15,6 +15,9 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
+
+import uvloop
 
 from engines import PROGRAM, own_address
 from figures import finish, floor, show
@@ -28,20 +31,26 @@ SLOW_S = 0.020  # one round trip to the pod of a server that is far away
 GREETING, REQUEST = 3, 10  # bytes: no authentication, an IPv4 address
 
 
-async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class Late(asyncio.Protocol):
     """A SOCKS server whose answer takes one round trip; there is nobody behind it."""
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        await reader.readexactly(GREETING + REQUEST)
-        await asyncio.sleep(SLOW_S)
-        writer.write(b"\5\0" + b"\5\0\0\1" + bytes(6))
-        await reader.read()
-    writer.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._left = GREETING + REQUEST
+
+    def data_received(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left == 0:
+            answer = b"\5\0" + b"\5\0\0\1" + bytes(6)
+            asyncio.get_running_loop().call_later(SLOW_S, self._transport.write, answer)
 
 
 @contextlib.contextmanager
 def slow_server() -> Iterator[int]:
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(answer_late, "127.0.0.1", 0, backlog=512))
+    """On uvloop, so that what it takes itself is small beside its round trip."""
+    loop = uvloop.new_event_loop()
+    making = loop.create_server(Late, "127.0.0.1", 0, backlog=512)
+    server = loop.run_until_complete(making)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     yield server.sockets[0].getsockname()[1]

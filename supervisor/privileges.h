@@ -1,4 +1,5 @@
-/* Programs that would have more rights than their user, but for the filter: the log says so, once each.
+/* Programs whom the filter takes something: rights beyond their user's, or, to 32-bit ones, all
+ * connections.  The log says so, once each.
  *
  * Called by: calls.c.
  * Owns: nothing.  Never: keeps a program from being started; decides what the kernel does. */

@@ -23,7 +23,7 @@ struct supervisor {
 	struct {
 		dev_t device;
 		ino_t inode;
-	} told[TOLD_MAX]; /* programs that run without their rights */
+	} told[TOLD_MAX]; /* programs that the log has a line about */
 	size_t n_told;
 	const struct settings *settings;
 	struct peer *peers;

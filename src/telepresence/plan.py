@@ -12,6 +12,7 @@ from telepresence.errors import ClusterError, MethodError, TelepresenceError, Us
 from telepresence.exposed import exposed
 from telepresence.method.container.run_words import divide
 from telepresence.place import SESSION_CHARS, find_place
+from telepresence.program import NARROW, NEED_ICMP
 from telepresence.rights import rules
 from telepresence.values import (
     CONTAINERS_OWN,
@@ -95,6 +96,8 @@ def _program(options: Options, facts: Facts) -> str:
         return facts.engine or options.docker
     if not options.command:
         return facts.shell
+    if options.command[0] in NEED_ICMP:  # a substitute says why, whether or not there is a real one
+        return options.command[0]
     if facts.program is None:
         raise TelepresenceError(
             f"{options.command[0]}: command not found",
@@ -127,6 +130,13 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
         return None, None, ()
     if options.inject != "seccomp" and not facts.shim_exists:
         raise MethodError(f"the library {facts.shim} is missing", hint="install telepresence again")
+    closed = "" if program in NEED_ICMP else facts.program_closed
+    if closed == NARROW:
+        raise MethodError(
+            f"{program} is {NARROW}, whose connections neither the library nor the supervisor "
+            "can carry",
+            hint="use --method vpn-tcp, or a 64-bit build of it",
+        )
     if options.inject == "seccomp" and facts.no_supervisor:
         raise MethodError(
             f"--inject=seccomp: {facts.no_supervisor}", hint="--inject=preload does without"
@@ -136,9 +146,9 @@ def _engines(options: Options, facts: Facts) -> tuple[Path | None, Path | None, 
     if options.inject == "auto" and not facts.no_supervisor:
         return facts.shim, facts.supervisor, ()
     why = "--inject=preload" if options.inject == "preload" else facts.no_supervisor
-    if facts.program_closed:
+    if closed:
         raise MethodError(
-            f"{program} is {facts.program_closed}, which a preloaded library cannot enter ({why})",
+            f"{program} is {closed}, which a preloaded library cannot enter ({why})",
             hint=_WAYS_AROUND,
         )
     if options.inject == "preload":

@@ -18,6 +18,11 @@ INTERPRETERS_MAX = 4  # Linux, fs/exec.c: a script of a script of a script
 SUPERVISOR = "telepresence-supervisor"  # lies beside the shim
 CHECK_TIMEOUT_S = 5.0
 
+# They speak ICMP, or measure hops that a connection through the pod does not have.  Telepresence 1
+# had dig, host and nslookup among them: their datagrams are carried now.
+NEED_ICMP = ("ping", "ping4", "ping6", "traceroute", "traceroute6", "tracepath", "mtr")
+NARROW = "a 32-bit program"  # on a 64-bit machine: neither engine can carry its connections
+
 _PT_INTERP, _PT_NOTE = 3, 4  # elf(5)
 
 
@@ -71,8 +76,9 @@ def _why_foreign(head: bytes) -> str:
     """Static, Go, or for another word size than ours.  elf(5)."""
     if head[:4] != b"\x7fELF" or len(head) < 64:
         return ""
-    if head[4] != (2 if struct.calcsize("P") == 8 else 1):
-        return "a program for another kind of processor"
+    is_wide = struct.calcsize("P") == 8
+    if head[4] != (2 if is_wide else 1):
+        return NARROW if is_wide else "a 64-bit program"
     if head[4] != 2:
         return ""
     order = "<" if head[5] == 1 else ">"

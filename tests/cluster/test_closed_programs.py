@@ -101,11 +101,19 @@ def test_an_ordinary_user_runs_a_go_program_and_hears_of_setuid_ones(
     assert log.count("/su (setuid) runs without the rights that would give it") == 1
 
 
-@pytest.mark.parametrize("name", ["ping", "traceroute"])
-def test_what_needs_icmp_exits_55(telepresence: Telepresence, name: str) -> None:
-    done = telepresence(*INJECT, "--run", "sh", "-c", f"{name} helloworld")
-    assert done.code == 55
-    assert f"T: {name} cannot work" in done.err
+@pytest.mark.parametrize("inject", ["auto", "preload", "seccomp"])
+def test_what_needs_icmp_exits_55(telepresence: Telepresence, inject: str) -> None:
+    script = "traceroute helloworld; test $? = 55 && ping helloworld"
+    done = telepresence(*INJECT, f"--inject={inject}", "--run", "sh", "-c", script)
+    assert done.code == 55, done
+    assert "T: traceroute cannot work" in done.err
+    assert "T: ping cannot work" in done.err
+
+
+def test_a_substitute_may_be_the_command_itself(telepresence: Telepresence) -> None:
+    done = telepresence(*INJECT, "--inject=preload", "--run", "ping", "helloworld")
+    assert done.code == 55, done
+    assert "T: ping cannot work" in done.err
 
 
 def test_a_session_within_a_session_has_the_library_alone(

@@ -1,6 +1,7 @@
 """Programs that no library can be preloaded into reach the pod all the same."""
 
 import os
+import platform
 import pty
 import pwd
 import select
@@ -15,7 +16,7 @@ import pytest
 
 from fake_pod import CONNECT, FakePod
 from shim_rig import ECHO, ECHO6, FORBIDDEN, FREE, HELD, REFUSED, SMTP, UNREACHABLE, WEB, MakePod
-from supervisor_rig import Done, Supervisor
+from supervisor_rig import PROGRAMS, Done, Supervisor
 from test_talk import TEMPERS, WAYS
 
 
@@ -233,6 +234,24 @@ def test_a_setuid_program_runs_without_its_rights_and_is_told_of_once(
     assert len(lines) == 2, lines
     assert lines[0] == f"{own} (setuid) runs without the rights that would give it"
     assert "/su (setuid) runs without" in lines[1]
+
+
+def test_a_32_bit_program_is_told_of_once_and_goes_nowhere(
+    supervisor: Supervisor, pod: FakePod, tmp_path: Path
+) -> None:
+    """The library cannot enter it, and its calls have other numbers: none leaves the machine."""
+    if platform.machine() != "x86_64":
+        pytest.skip("the program is made of i386 instructions")
+    program = tmp_path / "narrow"
+    source = PROGRAMS / "narrow.S"
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-o", program, source], check=True)
+    script = f"{program}; echo $?; {program}; exit 0"
+    done = supervisor.run(["/bin/sh", "-c", script], pod.settings())
+    if "xec format" in done.out:
+        pytest.skip("this kernel runs no 32-bit programs")
+    assert done.out.startswith("38\n")  # ENOSYS
+    assert done.log == f"{program} is a 32-bit program: its connections fail with ENOSYS\n"
+    assert pod.seen == []
 
 
 def test_su_of_root_changes_the_user_and_still_reaches_the_pod(

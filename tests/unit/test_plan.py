@@ -150,6 +150,26 @@ def test_a_command_that_nothing_could_carry_is_refused_with_the_ways_around(inje
         assert way in caught.value.hint
 
 
+@pytest.mark.parametrize("inject", ["auto", "preload", "seccomp"])
+def test_a_32_bit_command_is_refused_beforehand(inject: str) -> None:
+    with pytest.raises(MethodError, match=r"^curl is a 32-bit program, .* can carry$") as caught:
+        engines(inject, program_closed="a 32-bit program")
+    assert "vpn-tcp" in caught.value.hint
+
+
+@pytest.mark.parametrize("inject", ["auto", "preload", "seccomp"])
+@pytest.mark.parametrize("path", [None, "/bin/ping"])
+def test_what_has_a_substitute_is_never_refused(inject: str, path: str | None) -> None:
+    """The real ping has capabilities of its own, and may not even be there."""
+    made = plan(
+        dataclasses.replace(OPTIONS, inject=inject, command=("ping", "redis")),
+        dataclasses.replace(
+            FACTS, program=path, program_closed="a program with capabilities of its own"
+        ),
+    )
+    assert (made.program, made.argv) == ("ping", ("ping", "redis"))
+
+
 def test_seccomp_alone_needs_its_kernel() -> None:
     with pytest.raises(MethodError, match=BLOCKED):
         engines("seccomp", no_supervisor=BLOCKED)

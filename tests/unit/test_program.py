@@ -80,7 +80,7 @@ def test_what_is_no_program_is_not_judged(tmp_path: Path, data: bytes) -> None:
 def test_a_program_for_another_word_size_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "i386"
     path.write_bytes(b"\x7fELF\1\1\1" + bytes(57))
-    assert why_closed(str(path)) == "a program for another kind of processor"
+    assert why_closed(str(path)) == "a 32-bit program"
 
 
 def test_a_supervisor_that_is_none_is_said(tmp_path: Path) -> None:

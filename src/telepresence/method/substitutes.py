@@ -9,12 +9,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from telepresence.program import NEED_ICMP
 from telepresence.values import Launch
 
 EXIT_CODE = 55  # Telepresence 1's
-# They speak ICMP, or measure hops that a connection through the pod does not have.  Telepresence 1
-# had dig, host and nslookup among them: their datagrams are carried now.
-NAMES = ("ping", "ping4", "ping6", "traceroute", "traceroute6", "tracepath", "mtr")
 
 _SCRIPT = """\
 #!/bin/sh
@@ -27,11 +25,11 @@ exit {code}
 def put_substitutes(launch: Launch, folder: Path, method: str = "inject-tcp") -> Launch:
     """The launch with `folder`, which is filled, first in PATH."""
     folder.mkdir()
-    for name in NAMES:
+    for name in NEED_ICMP:
         path = folder / name
         path.write_text(_SCRIPT.format(name=name, method=method, code=EXIT_CODE))
         path.chmod(0o755)
     before = launch.environ.get(b"PATH", os.fsencode(os.defpath))
     environ = launch.environ | {b"PATH": os.fsencode(folder) + b":" + before}
-    program = str(folder / launch.argv[0]) if launch.argv[0] in NAMES else launch.program
+    program = str(folder / launch.argv[0]) if launch.argv[0] in NEED_ICMP else launch.program
     return replace(launch, program=program, environ=environ)
