@@ -5,6 +5,7 @@
  * Called by: src/telepresence/volumes/sshfs.py.  Owns: nothing but its memory.
  * Never: opens a file or a connection. */
 #include "ahead.h"
+#include "onward.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,5 +20,6 @@ int main(int argc, char **argv)
         return 2;
     }
     r.ahead = ahead_open(&r, argv + 2);
+    r.onward = onward_open(&r);
     return relay_run(&r);
 }

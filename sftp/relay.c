@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include "ahead.h"
+#include "onward.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -69,6 +70,18 @@ void relay_answer(struct relay *r, uint8_t type, uint32_t client_id, const void 
     put_packet(&r->to_client, type, client_id, body, n_bytes);
 }
 
+struct queue *relay_answer_data(struct relay *r, uint32_t client_id, size_t n_bytes)
+{
+    struct queue *q = &r->to_client;
+    unsigned char type = FXP_DATA;
+    queue_reserve(q, n_bytes + 13);
+    queue_put_u32(q, (uint32_t)(n_bytes + 9));
+    queue_put(q, &type, 1);
+    queue_put_u32(q, client_id);
+    queue_put_u32(q, (uint32_t)n_bytes);
+    return q;
+}
+
 void relay_status(struct relay *r, uint32_t client_id, uint32_t code)
 {
     unsigned char body[12] = { 0, 0, 0, (unsigned char)code };  /* no message, no language */
@@ -88,7 +101,8 @@ void relay_forward(struct relay *r, uint8_t type, uint32_t id, const void *body,
 static void on_client(struct relay *r, uint8_t type, uint32_t id, const unsigned char *body,
                       size_t n_bytes)
 {
-    if (!ahead_knows(r->ahead, type, id, body, n_bytes))
+    if (!ahead_knows(r->ahead, type, id, body, n_bytes)
+        && !onward_knows(r->onward, type, id, (struct cursor){ body, n_bytes, false }))
         relay_forward(r, type, id, body, n_bytes);
 }
 
@@ -104,6 +118,8 @@ static void on_server(struct relay *r, uint8_t type, uint32_t id, const unsigned
         relay_ask(r, OURS, FXP_CLOSE, 0, body, n_bytes);
     if (a.owner == OURS && a.fetch != NULL)
         ahead_fetched(r->ahead, a.fetch, type, body, n_bytes);
+    if (a.owner == OURS && a.piece != NULL)
+        onward_fetched(r->onward, a.piece, type, (struct cursor){ body, n_bytes, false });
     if (a.owner == CLIENT && !ahead_holds(r->ahead, &a, type, body, n_bytes))
         relay_answer(r, type, a.client_id, body, n_bytes);
     free(a.path);
@@ -159,16 +175,21 @@ static int transmit(int fd, struct queue *q)
 static void give_up(struct relay *r)
 {
     r->lost = true;
+    onward_give_up(r->onward);
     for (uint32_t i = 0; i < r->n_asked; i++) {
         struct asked *a = &r->asked[i];
         struct fetch *fetch = a->fetch;
+        struct piece *piece = a->piece;
         if (a->owner == CLIENT)
             relay_status(r, a->client_id, FX_NO_CONNECTION);
         a->fetch = NULL;
+        a->piece = NULL;
         if (a->owner != FREE)
             a->owner = NOBODY;
         if (fetch != NULL)
             ahead_fetched(r->ahead, fetch, FXP_STATUS, NULL, 0);
+        if (piece != NULL)
+            onward_fetched(r->onward, piece, FXP_STATUS, (struct cursor){ NULL, 0, true });
     }
     ahead_give_up(r->ahead);
 }

@@ -13,6 +13,8 @@
 
 struct ahead;
 struct fetch;
+struct onward;
+struct piece;
 
 enum owner { FREE, CLIENT, OURS, NOBODY };
 
@@ -22,7 +24,8 @@ struct asked {
     uint8_t type;
     uint32_t client_id;
     char *path;           /* of a directory that is read, else NULL */
-    struct fetch *fetch;  /* of ours, NULL: nobody waits for the answer */
+    struct fetch *fetch;  /* of ours, both NULL: nobody waits for the answer */
+    struct piece *piece;
     uint32_t next_free;
 };
 
@@ -35,6 +38,7 @@ struct relay {
     double heard_at, timeout_s;
     bool lost;
     struct ahead *ahead;
+    struct onward *onward;
 };
 
 double now_s(void);
@@ -44,6 +48,8 @@ struct asked *relay_ask(struct relay *r, enum owner owner, uint8_t type, uint32_
                         const void *body, size_t n_bytes);
 void relay_answer(struct relay *r, uint8_t type, uint32_t client_id, const void *body,
                   size_t n_bytes);
+/* An answer with so many bytes of data, which the caller puts where this points. */
+struct queue *relay_answer_data(struct relay *r, uint32_t client_id, size_t n_bytes);
 void relay_status(struct relay *r, uint32_t client_id, uint32_t code);
 /* A packet of the client's, past what the cache may know of it. */
 void relay_forward(struct relay *r, uint8_t type, uint32_t id, const void *body, size_t n_bytes);

@@ -4,7 +4,7 @@ The far end is a real sftp-server, or this test where an answer is to be late.""
 
 import contextlib
 import os
-import socket
+import random
 import struct
 import subprocess
 import time
@@ -12,117 +12,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sftp_wire import (
+    ATTRS,
+    CLOSE,
+    DATA,
+    DEADLINE_S,
+    FSTAT,
+    HANDLE,
+    NAME,
+    NO_CONNECTION,
+    OPEN,
+    OPENDIR,
+    READ,
+    READDIR,
+    STAT,
+    STATUS,
+    WRITE,
+    Scene,
+    Wire,
+    read,
+    status,
+    text,
+)
 
 from telepresence.agent.services import ANY_USER, SFTP_SERVER
-from telepresence.volumes.sshfs import RELAY
-
-DEADLINE_S = 10.0
-OPEN, CLOSE, READ, WRITE, LSTAT, FSTAT, OPENDIR, READDIR, STAT = 3, 4, 5, 6, 7, 8, 11, 12, 17
-STATUS, HANDLE, DATA, NAME, ATTRS = 101, 102, 103, 104, 105
-NO_CONNECTION = 6
-
-
-def text(value: bytes) -> bytes:
-    return struct.pack("!I", len(value)) + value
-
-
-def status(body: bytes) -> int:
-    return int(struct.unpack_from("!I", body)[0])
-
-
-class Wire:
-    """One end of SFTP, packet by packet."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock, self._next = sock, 100
-        sock.settimeout(DEADLINE_S)
-
-    def put(self, kind: int, number: int, body: bytes) -> None:
-        self.sock.sendall(struct.pack("!IBI", len(body) + 5, kind, number) + body)
-
-    def ask(self, kind: int, body: bytes) -> int:
-        self._next += 1
-        self.put(kind, self._next, body)
-        return self._next
-
-    def _exactly(self, size: int) -> bytes:
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            assert more, "end of file"
-            data += more
-        return data
-
-    def take(self) -> tuple[int, int, bytes]:
-        length, kind, number = struct.unpack("!IBI", self._exactly(9))
-        return kind, number, self._exactly(length - 5)
-
-    def call(self, kind: int, body: bytes) -> tuple[int, bytes]:
-        number = self.ask(kind, body)
-        answer, answered, said = self.take()
-        assert answered == number
-        return answer, said
-
-    def open(self, path: bytes, flags: int = 1) -> bytes:
-        kind, body = self.call(OPEN, text(path) + struct.pack("!II", flags, 0))
-        assert kind == HANDLE, body
-        return body
-
-    def names(self, path: bytes) -> dict[bytes, int]:
-        """The listing, each name with the mode that it is shown with."""
-        kind, handle = self.call(OPENDIR, text(path))
-        assert kind == HANDLE
-        found: dict[bytes, int] = {}
-        while True:
-            kind, body = self.call(READDIR, handle)
-            if kind == STATUS:
-                break
-            at = 4
-            for _ in range(status(body)):
-                size = status(body[at:])
-                name, at = body[at + 4 : at + 4 + size], at + 4 + size
-                at += 4 + status(body[at:])
-                assert status(body[at:]) == 0xF  # OpenSSH's: size, ids, mode, times
-                found[name] = status(body[at + 20 :])
-                at += 32
-        self.call(CLOSE, handle)
-        return found
-
-
-class Scene:
-    """The relay, with its client's end here, and its far end here or at a server."""
-
-    def __init__(self, *volumes: Path, silence_s: float = 10, server: bool = True) -> None:
-        near, relay_near = socket.socketpair()
-        far, relay_far = socket.socketpair()
-        with relay_near, relay_far:
-            words = [str(RELAY), str(silence_s), *map(str, volumes)]
-            self.relay = subprocess.Popen(words, stdin=relay_near, stdout=relay_far)
-        self.client, self.far = Wire(near), Wire(far)
-        self.server: subprocess.Popen[bytes] | None = None
-        if server:
-            self.server = subprocess.Popen([SFTP_SERVER], stdin=far, stdout=far)
-            far.close()
-            near.sendall(struct.pack("!IBI", 5, 1, 3))
-            length, kind, _ = struct.unpack("!IBI", self.client._exactly(9))
-            assert kind == 2
-            self.client._exactly(length - 5)
-
-    def freeze(self) -> None:
-        assert self.server is not None
-        self.server.send_signal(19)  # SIGSTOP
-
-    def thaw(self) -> None:
-        assert self.server is not None
-        self.server.send_signal(18)  # SIGCONT
-
-    def close(self) -> None:
-        self.client.sock.close()
-        self.far.sock.close()
-        assert self.relay.wait(DEADLINE_S) == 0
-        if self.server is not None:
-            self.thaw()
-            self.server.wait(DEADLINE_S)
 
 
 @pytest.fixture(autouse=True)
@@ -149,19 +62,6 @@ def volume(tmp_path: Path) -> Path:
 def scene(volume: Path) -> Iterator[Scene]:
     with contextlib.closing(Scene(volume)) as made:
         yield made
-
-
-def read(client: Wire, path: Path) -> bytes:
-    handle = client.open(bytes(path))
-    data = b""
-    while True:
-        kind, body = client.call(READ, handle + struct.pack("!QI", len(data), 1000))
-        if kind == STATUS:
-            break
-        data += body[4:]
-    kind, body = client.call(CLOSE, handle)
-    assert (kind, status(body)) == (STATUS, 0)
-    return data
 
 
 def test_a_listed_volumes_small_files_need_the_pod_no_more(scene: Scene, volume: Path) -> None:
@@ -292,3 +192,118 @@ def test_a_user_without_an_entry_can_have_an_sftp_server() -> None:
         assert server.stdout.read(9)[4:] == answer
         with contextlib.suppress(BrokenPipeError):
             server.communicate(timeout=DEADLINE_S)
+
+
+PART = 64 * 1024  # what sshfs asks for
+
+
+@pytest.fixture
+def large(volume: Path) -> Path:
+    file = volume / "large"
+    file.write_bytes(os.urandom(5_000_001))
+    return file
+
+
+def part(client: Wire, handle: bytes, offset: int, size: int = PART) -> bytes:
+    kind, body = client.call(READ, handle + struct.pack("!QI", offset, size))
+    return body[4:] if kind == DATA else b""
+
+
+def run(client: Wire, handle: bytes, begin: int, end: int) -> bytes:
+    return b"".join(part(client, handle, offset) for offset in range(begin, end, PART))
+
+
+def test_what_comes_next_of_a_file_is_there_before_it_is_asked_for(
+    scene: Scene, large: Path
+) -> None:
+    handle = scene.client.open(bytes(large))
+    begun = run(scene.client, handle, 0, 1 << 20)
+    scene.client.call(STAT, text(b"/"))  # after all that was asked before
+    scene.freeze()
+    begun += run(scene.client, handle, 1 << 20, (1 << 20) + (1 << 19))
+    assert begun == large.read_bytes()[: len(begun)]
+    scene.thaw()
+    assert begun + run(scene.client, handle, len(begun), 5_000_001) == large.read_bytes()
+
+
+def test_reads_in_any_order_get_their_own_bytes(scene: Scene, large: Path) -> None:
+    held, chance = large.read_bytes(), random.Random(1)
+    handles = [scene.client.open(bytes(large)) for _ in range(3)]
+    at, asked = [0, 1_000_000, 3], {}
+    for _ in range(400):
+        which = chance.randrange(3)
+        if chance.random() < 0.02:
+            at[which] = chance.randrange(len(held))
+        size = chance.choice((1, 4096, PART, PART, PART, 100_000))
+        offset = max(0, at[which] + chance.choice((0, 0, 0, -PART, PART)))
+        at[which] += size
+        asked[scene.client.ask(READ, handles[which] + struct.pack("!QI", offset, size))] = held[
+            offset : offset + size
+        ]
+        while len(asked) > chance.randrange(12):
+            kind, number, body = scene.client.take()
+            assert (body[4:] if kind == DATA else b"") == asked.pop(number)
+
+
+def test_a_file_that_grows_or_changes_while_it_is_read_is_seen_so(
+    scene: Scene, large: Path
+) -> None:
+    handle, held = scene.client.open(bytes(large)), large.read_bytes()
+    assert run(scene.client, handle, 0, len(held)) == held
+    assert part(scene.client, handle, len(held)) == b""
+    for number in range(20):
+        with large.open("ab") as file:
+            file.write(b"%d" % number * PART)
+        assert part(scene.client, handle, len(held)) == (b"%d" % number * PART)[:PART]
+        held = large.read_bytes()
+    assert run(scene.client, handle, 0, 1 << 20) == held[: 1 << 20]
+    with large.open("r+b") as file:
+        file.seek(1 << 20)
+        file.write(b"!" * PART)
+    time.sleep(2.1)  # as long as anything is kept
+    assert part(scene.client, handle, 1 << 20) == b"!" * PART
+
+
+def test_what_is_written_is_read_at_once(scene: Scene, large: Path) -> None:
+    handle, other = scene.client.open(bytes(large)), scene.client.open(bytes(large), flags=2)
+    run(scene.client, handle, 0, 1 << 20)
+    scene.client.call(WRITE, other + struct.pack("!Q", 1 << 20) + text(b"?" * 10))
+    assert part(scene.client, handle, 1 << 20, 10) == b"?" * 10
+
+
+def test_a_file_that_is_read_when_the_pod_falls_silent(volume: Path, large: Path) -> None:
+    with contextlib.closing(Scene(volume, silence_s=0.5)) as scene:
+        handle = scene.client.open(bytes(large))
+        run(scene.client, handle, 0, 1 << 20)
+        scene.freeze()
+        offset, failed = 1 << 20, False
+        while not failed:
+            kind, body = scene.client.call(READ, handle + struct.pack("!QI", offset, PART))
+            failed = kind == STATUS
+            offset += PART
+        assert status(body) == NO_CONNECTION
+        assert offset < len(large.read_bytes())
+        scene.thaw()
+        deadline = time.monotonic() + DEADLINE_S
+        while part(scene.client, handle, 0) == b"":
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert run(scene.client, handle, 0, 5_000_001) == large.read_bytes()
+
+
+def test_files_that_are_read_no_further_give_their_room_to_others(
+    scene: Scene, large: Path
+) -> None:
+    """More than there is room for, each read a bit and left."""
+    handles = [scene.client.open(bytes(large)) for _ in range(80)]
+    for handle in handles:
+        run(scene.client, handle, 0, 1 << 19)
+    held = large.read_bytes()
+    for handle in handles[:3]:
+        assert run(scene.client, handle, 1 << 19, 5_000_001) == held[1 << 19 :]
+    assert rss(scene.relay.pid) < 48 << 20
+
+
+def rss(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
