@@ -192,43 +192,6 @@ def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
     assert "10.96.77.0/24 stays the laptop's own network (vpn0)" in done.err
 
 
-def test_a_resolver_of_the_laptops_own(laptop: Laptop) -> None:
-    """dnsmasq on loopback, asked by programs, in front of the company's server."""
-    laptop.run("sh", "-c", "printf 'nameserver 127.0.0.1\\nsearch corp.example\\n' "
-               "> /etc/resolv.conf; PATH=$PATH:/usr/sbin dnsmasq --no-resolv --no-hosts --pid-file "
-               "--server 198.18.0.53 --listen-address 127.0.0.1 --bind-interfaces")  # fmt: skip
-    script = """
-for name in helloworld helloworld.default.svc.cluster.local intranet www.internet.example; do
-  curl -sS -m 10 http://$name | cut -c1-5
-done
-dig +short +tcp helloworld.default @127.0.0.1 | tail -1
-"""
-    done = laptop("--run", "sh", "-c", script)
-    assert done.out.split() == ["Hello"] * 4 + [cluster_ip("helloworld")], done.err
-
-
-GO = """
-package main
-import ("fmt"; "io"; "net/http")
-func main() {
-	answer, err := http.Get("http://helloworld.default")
-	if err != nil { panic(err) }
-	body, _ := io.ReadAll(answer.Body)
-	fmt.Printf("%.5s", body)
-}
-"""
-
-
-def test_a_static_program_of_go_with_its_own_resolver(laptop: Laptop, tmp_path: Path) -> None:
-    (tmp_path / "get.go").write_text(GO)
-    subprocess.run(
-        ["go", "build", "-o", "get", "get.go"], cwd=tmp_path, check=True, timeout=200,
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"},
-    )  # fmt: skip
-    done = laptop("--run", str(tmp_path / "get"))
-    assert done.out == "Hello", done.err
-
-
 def test_iptables_do_as_well_as_nft(laptop: Laptop) -> None:
     """A rule of the laptop's own keeps the table there, which iptables makes and never removes."""
     own = "iptables -t nat -A OUTPUT -d 192.0.2.1 -j ACCEPT"

@@ -171,14 +171,19 @@ def make_answer(
     return bytes(out)
 
 
-def rename(question: Question, found: Labels, answer: bytes) -> tuple[bytes, int]:
-    """The answer for another name as an answer to this question, joined by a CNAME; and for how
-    long it may be kept."""
+def rename(
+    question: Question, found: Labels, answer: bytes, *, flat: bool = False
+) -> tuple[bytes, int]:
+    """The answer for another name as an answer to this question, joined by a CNAME, or `flat`,
+    without one; and for how long it may be kept."""
     answers, authority, additional = take_records(answer)
     lifetime_s = _lifetime_s(rcode(answer), answers, authority)
     if found == question.labels and all(record.kind != OPT for record in additional):
         return answer, lifetime_s
-    if found != question.labels and answers:
+    if flat and found != question.labels:
+        owner = question.wire[:-4]
+        answers = [each._replace(owner=owner) for each in answers if each.kind != CNAME]
+    elif found != question.labels and answers:
         alias = Record(question.wire[:-4], CNAME, 1, answers[0].ttl_s, make_name(found))
         answers = [alias, *answers]
     additional = [record for record in additional if record.kind != OPT]

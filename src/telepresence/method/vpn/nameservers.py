@@ -18,7 +18,6 @@ RESOLV_CONF = Path("/etc/resolv.conf")
 # systemd-resolved: resolv.conf names its stub; these are the servers behind it, which programs
 # reach when they ask it over D-Bus (nss-resolve).
 BEHIND_THE_STUB = Path("/run/systemd/resolve/resolv.conf")
-NSSWITCH = Path("/etc/nsswitch.conf")
 DEFAULT = ipaddress.ip_address("127.0.0.1")  # resolv.conf(5): without a nameserver line
 
 
@@ -50,21 +49,3 @@ def observe_nameservers(paths: Iterable[Path] = (RESOLV_CONF, BEHIND_THE_STUB)) 
         if text is not None and any(address.is_loopback for address in found):
             found += take_nameservers(text)
     return list(dict.fromkeys(found))
-
-
-def hosts_line(path: Path = NSSWITCH) -> str:
-    """How libc looks names up: the line `hosts:` of nsswitch.conf(5), or ""."""
-    lines = (_read(path) or "").splitlines()
-    return next((line.strip() for line in lines if line.startswith("hosts:")), "")
-
-
-def swallows_local(hosts: str) -> bool:
-    """Whether names that end in .local never come to a name server (nss-mdns)."""
-    words = hosts.removeprefix("hosts:").split()
-    if "dns" not in words:
-        return False
-    before = words[: words.index("dns")]
-    return any(
-        word.startswith("mdns") and "return" in (before[at + 1 : at + 2] or [""])[0].lower()
-        for at, word in enumerate(before)
-    )

@@ -53,11 +53,14 @@ class Resolver:
         ask: Ask,
         *,
         chained: bool = False,
+        flat: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy
+        self._domain = policy.pod.domain
         self._ask = ask
         self._clock = clock
+        self._flat = flat  # no aliases: who follows one to the cluster's domain gets no further
         self._chained = chained  # another session's names are behind the laptop's resolvers
         self._kept: dict[tuple[Labels, int], Kept] = {}
         self._exists: dict[Labels, tuple[float, bool]] = {}
@@ -92,7 +95,9 @@ class Resolver:
     def _probed(self, question: Question) -> bytes:
         if question.labels not in self.probes[-16:]:
             self.probes.append(question.labels)
-        if len(question.labels) > 1 and question.labels[1:] not in self.suffixes:
+        rest = question.labels[1:]
+        in_cluster = rest[-1:] == (b"svc",) or rest[-len(self._domain) :] == self._domain
+        if rest and rest not in self.suffixes and not in_cluster:
             return message.make_answer(question, message.NXDOMAIN, [])
         return self._say(question, [_NAMELESS] if question.kind == message.A else [], 0)
 
@@ -191,7 +196,7 @@ class Resolver:
         self._asking.add(key)
         try:
             found = await self._ask(name, question.kind)
-            answer, lifetime_s = message.rename(question, name, found)
+            answer, lifetime_s = message.rename(question, name, found, flat=self._flat)
         except (TunnelError, message.Malformed) as exc:
             log.warning("%s: %s", b".".join(name).decode(errors="replace"), exc)
             return message.make_answer(question, message.SERVFAIL, [])

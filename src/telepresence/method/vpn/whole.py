@@ -29,6 +29,7 @@ from telepresence.method.vpn.firewall import Firewall, Network, Rules, choose
 from telepresence.method.vpn.message import Labels, split_name
 from telepresence.method.vpn.names import Address, Policy, take_pod_names
 from telepresence.method.vpn.nameservers import observe_nameservers
+from telepresence.method.vpn.nsswitch import hosts_line, swallower
 from telepresence.method.vpn.podlookup import PodLookup
 from telepresence.method.vpn.resolver import Resolver
 from telepresence.method.vpn.server import NameServer
@@ -105,7 +106,10 @@ class Vpn:
             stack.callback(lookup.close)
             hosts = {split_name(host) for host in plan.also_hosts}
             policy = Policy(pod=names, ranges=included, also=frozenset(hosts))
-            resolver = Resolver(policy, lookup.ask, chained=len(held.bypass) > 1)
+            resolver = Resolver(
+                policy, lookup.ask, chained=len(held.bypass) > 1,
+                flat=swallower(hosts_line(), b".".join(names.domain).decode()) is not None,
+            )  # fmt: skip
             servers = [
                 await stack.enter_async_context(NameServer(resolver, address, held.mark))
                 for address in observe_nameservers()

@@ -111,6 +111,14 @@ def test_an_answer_for_the_very_name_is_passed_on_as_it_is() -> None:
     assert message.rename(full, FULL, whole) == (whole, 5)
 
 
+def test_a_flat_answer_has_no_alias_that_would_have_to_be_followed() -> None:
+    chain = answer("a. 5 CNAME b.", "b. 7 A 10.0.0.1", "b. 7 A 10.0.0.2")
+    renamed, lifetime_s = message.rename(asked("x.corp"), FULL, chain, flat=True)
+    found = [(str(each.rname), str(each.rdata)) for each in dnslib.DNSRecord.parse(renamed).rr]
+    assert found == [("x.corp.", "10.0.0.1"), ("x.corp.", "10.0.0.2")]
+    assert lifetime_s == 5
+
+
 def test_an_answer_is_finished_for_its_client() -> None:
     kept = message.make_answer(asked("x"), 0, [Record(b"\1x\0", 1, 1, 5, b"\1\2\3\4")])
     small = asked("X", size=1232)._replace(id=b"\x12\x34", recursion=0)

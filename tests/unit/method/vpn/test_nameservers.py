@@ -3,9 +3,7 @@
 import ipaddress
 from pathlib import Path
 
-import pytest
-
-from telepresence.method.vpn.nameservers import hosts_line, observe_nameservers, swallows_local
+from telepresence.method.vpn.nameservers import observe_nameservers
 
 
 def write(path: Path, text: str) -> Path:
@@ -30,21 +28,3 @@ def test_servers_behind_a_stub_that_nobody_asks_are_left_alone(tmp_path: Path) -
 def test_without_a_file_libc_asks_this_machine(tmp_path: Path) -> None:
     missing = tmp_path / "none"
     assert observe_nameservers((missing, missing)) == [ipaddress.ip_address("127.0.0.1")]
-
-
-@pytest.mark.parametrize(("line", "swallowed"), [
-    ("hosts: files dns", False),
-    ("hosts: files mdns4_minimal [NOTFOUND=return] dns", True),
-    ("hosts: files mdns4_minimal dns", False),
-    ("hosts: files dns mdns4 [NOTFOUND=return]", False),
-    ("hosts: files resolve [!UNAVAIL=return] dns", False),
-    ("", False),
-])  # fmt: skip
-def test_names_in_local_that_nss_mdns_swallows(line: str, swallowed: bool) -> None:
-    assert swallows_local(line) is swallowed
-
-
-def test_the_hosts_line_is_found(tmp_path: Path) -> None:
-    path = write(tmp_path / "nsswitch.conf", "passwd: files\nhosts:  files dns\n")
-    assert hosts_line(path) == "hosts:  files dns"
-    assert hosts_line(tmp_path / "none") == ""
