@@ -8,16 +8,31 @@ Never: brings a cluster up; `make test` does.
 import os
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import engine_rig
-from rig import DEADLINE_S, Telepresence, kubectl, objects
+from rig import Telepresence, kubectl, objects
 from volume_scene import deployment, volume_objects
-from workloads import apply, until_ready
+from workloads import apply, made_namespace, until_ready
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of the matrix, leave out the combinations that a test is not for (its mark says which)."""
+    items[:] = [item for item in items if _is_meant(item)]
+
+
+def _is_meant(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("combinations")
+    if mark is None:
+        return True
+    assert isinstance(item, pytest.Function)
+    method, operation = item.callspec.params["session"].split()
+    return method in mark.kwargs.get("methods", [method]) and operation in mark.kwargs.get(
+        "operations", [operation]
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,16 +62,8 @@ def telepresence(tmp_path: Path) -> Iterator[Telepresence]:
 @pytest.fixture
 def namespace() -> Iterator[str]:
     """A namespace of the test's own, with its default service account."""
-    name = f"test-{os.getpid()}-{time.monotonic_ns() % 10**9}"
-    kubectl("create", "namespace", name)
-    try:
-        deadline = time.monotonic() + DEADLINE_S
-        while not objects("serviceaccounts", "-n", name):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    with made_namespace() as name:
         yield name
-    finally:
-        kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="session")

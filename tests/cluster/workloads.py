@@ -5,16 +5,30 @@ Owns: nothing; they go with the namespace.
 Never: waits longer than DEADLINE_S.
 """
 
+import contextlib
 import json
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from rig import DEADLINE_S, kubectl
+from rig import DEADLINE_S, kubectl, objects
 
 IMAGE = "localhost/sandbox-base:1"
 Json = dict[str, Any]
+
+
+@contextlib.contextmanager
+def made_namespace() -> Iterator[str]:
+    """A namespace of one's own, with its default service account."""
+    name = f"test-{os.getpid()}-{time.monotonic_ns() % 10**9}"
+    kubectl("create", "namespace", name)
+    try:
+        until(lambda: bool(objects("serviceaccounts", "-n", name)))
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
 
 
 def pod_template(name: str, **container: Any) -> Json:
