@@ -18,7 +18,8 @@ NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*
 # They start other programs, and an engine of another build.
 UNSANITIZED := $(addprefix --ignore=tests/sockets/test_,portable.py rules.py service_process.py)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Debian leaves the places of nft and iptables out of an ordinary user's PATH.
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 
 .PHONY: setup demo test check python-check c-check bench clean
 

@@ -9,58 +9,92 @@
 enum { LABELS_MAX = 256 }; /* of one exec */
 
 #ifdef __linux__
-#include <linux/filter.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* The address in 32-bit words, between a word that nobody else would put there and the verdict. */
-enum { WORDS = sizeof(union flow_address) / 4, LENGTH = WORDS + 2 };
-#define MAGIC 0x7e1e9e5eu
+#ifndef SO_COOKIE
+#define SO_COOKIE 57 /* Linux 4.6 */
+#endif
+#define BUSY UINT64_MAX /* in place of a cookie, while the address is written */
 
-static bool is_filtered(int fd)
+struct place {
+	_Atomic uint64_t cookie; /* 0: free */
+	union flow_address target;
+};
+
+static struct place *places;
+static size_t n_places;
+
+void label_prepare(const char *settings)
 {
-	struct sock_filter program[LENGTH];
-	socklen_t len = LENGTH; /* in instructions */
+	char path[PATH_MAX];
+	struct stat status;
+	void *map;
+	int fd;
 
-	return real(getsockopt)(fd, SOL_SOCKET, SO_GET_FILTER, program, &len) == -1 || len != 0;
+	if ((size_t)snprintf(path, sizeof path, "%s.labels", settings) >= sizeof path)
+		return;
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return;
+	if (fstat(fd, &status) == 0 && status.st_size >= (off_t)sizeof *places) {
+		map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (map != MAP_FAILED) {
+			places = map;
+			n_places = (size_t)status.st_size / sizeof *places;
+		}
+	}
+	real(close)(fd);
+}
+
+/* The socket's place and its cookie, or NULL. */
+static struct place *place_of(int fd, uint64_t *cookie)
+{
+	socklen_t len = sizeof *cookie;
+
+	if (places == NULL || real(getsockopt)(fd, SOL_SOCKET, SO_COOKIE, cookie, &len) == -1)
+		return NULL;
+	return &places[*cookie % n_places];
 }
 
 void label(int fd)
 {
-	struct sock_filter program[LENGTH];
-	struct sock_fprog filter = {LENGTH, program};
-	uint32_t words[WORDS];
+	struct place *place;
+	uint64_t cookie, old;
 	struct flow flow;
 	int before = errno;
 
-	if (!flow_read(fd, &flow) || flow.state != FLOW_UP || flow.labelled || is_filtered(fd)) {
-		errno = before;
-		return;
-	}
-	memcpy(words, &flow.target, sizeof words);
-	program[0] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, MAGIC);
-	for (int i = 0; i < WORDS; i++)
-		program[1 + i] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, words[i]);
-	program[LENGTH - 1] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
-	    flow_claim(fd, &flow)) {
-		flow.labelled = true;
-		flow_release(fd, &flow);
+	if (flow_read(fd, &flow) && flow.state == FLOW_UP && !flow.labelled &&
+	    (place = place_of(fd, &cookie)) != NULL) {
+		old = atomic_load(&place->cookie);
+		if (old != BUSY && atomic_compare_exchange_strong(&place->cookie, &old, BUSY)) {
+			memcpy(&place->target, &flow.target, sizeof flow.target);
+			atomic_store(&place->cookie, cookie);
+			if (flow_claim(fd, &flow)) {
+				flow.labelled = true;
+				flow_release(fd, &flow);
+			}
+		}
 	}
 	errno = before;
 }
 
 bool label_read(int fd, struct flow *flow)
 {
-	struct sock_filter program[LENGTH];
-	socklen_t len = LENGTH;
-	uint32_t words[WORDS];
+	uint64_t cookie;
+	struct place *place = place_of(fd, &cookie);
 
-	if (real(getsockopt)(fd, SOL_SOCKET, SO_GET_FILTER, program, &len) == -1 ||
-	    len != LENGTH || program[0].k != MAGIC || program[0].code != (BPF_LD | BPF_IMM))
+	if (place == NULL || atomic_load(&place->cookie) != cookie)
 		return false;
-	for (int i = 0; i < WORDS; i++)
-		words[i] = program[1 + i].k;
 	memset(flow, 0, sizeof *flow);
-	memcpy(&flow->target, words, sizeof words);
+	memcpy(&flow->target, &place->target, sizeof flow->target);
+	if (atomic_load(&place->cookie) != cookie)
+		return false;
 	flow->target_len = flow->target.any.sa_family == AF_INET ? sizeof flow->target.v4
 								 : sizeof flow->target.v6;
 	flow->state = FLOW_UP;
@@ -68,7 +102,12 @@ bool label_read(int fd, struct flow *flow)
 	return true;
 }
 #else
-/* Another system has no such place: the peer of a socket from elsewhere is the server. */
+/* Another system does not tell sockets apart: the peer of one from elsewhere is the server. */
+void label_prepare(const char *settings)
+{
+	(void)settings;
+}
+
 void label(int fd)
 {
 	(void)fd;

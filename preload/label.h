@@ -1,12 +1,13 @@
-/* The peer's name, tied to the socket itself: whoever gets the descriptor can read it there.
+/* The peer's name, where every process of the session finds it by the socket.
  *
  * Called by: io.c (a descriptor is passed to another process), exec.c (one is inherited), hooks.c
  * (getpeername of a socket that was connected elsewhere).
- * Owns: nothing.  Never: replaces a filter that the program has set.
+ * Owns: the map of the labels' file.  Never: makes that file, or lets it grow.
  *
- * What the shim knows about a socket is this process's memory.  A socket filter (SO_ATTACH_FILTER)
- * belongs to the socket, in every process, and can be read back (SO_GET_FILTER): one that lets
- * everything through holds the address in instructions without effect.  Source: socket(7). */
+ * What the shim knows about a socket is this process's memory.  The file beside the settings, made by
+ * whoever wrote those, holds what others need: places of one size, each the socket's cookie (SO_COOKIE of
+ * socket(7), the same in every process, never used twice) and the address.  A cookie has one place, the newest
+ * wins it: cookies are nearly consecutive, so it is the oldest name that is forgotten. */
 #ifndef TELEPRESENCE_PRELOAD_LABEL_H
 #define TELEPRESENCE_PRELOAD_LABEL_H
 
@@ -15,6 +16,8 @@
 
 #include "flows.h"
 
+/* At load; `settings`: their path, which the file's begins with.  Without the file there are no labels. */
+void label_prepare(const char *settings);
 /* What is not joined to a target gets none. */
 void label(int fd);
 /* Descriptors of a message (SCM_RIGHTS). */

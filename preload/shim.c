@@ -13,6 +13,7 @@
 
 #include "exec.h"
 #include "flows.h"
+#include "label.h"
 #include "log.h"
 #include "mirror.h"
 #include "platform.h"
@@ -77,9 +78,10 @@ __attribute__((constructor)) static void shim_load(void)
 	len = path == NULL ? -1 : slurp(path, text, sizeof text);
 	if (len >= 0)
 		line = settings_parse(text, (size_t)len, &settings);
-	if (len >= 0 && line == 0 && log_in(&settings))
+	if (len >= 0 && line == 0 && log_in(&settings)) {
 		shim_settings = &settings;
-	else
+		label_prepare(path);
+	} else
 		log_closed(path, line);
 	platform_wipe(text, sizeof text);
 	errno = before;

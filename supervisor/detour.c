@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,7 +12,7 @@
 #include "relay.h"
 #include "talk.h"
 
-enum { DOOR_BACKLOG = 1 }; /* nobody ever gets in */
+enum { DOOR_BACKLOG = 0 }; /* room for one, who never gets in */
 
 struct detour {
 	struct list node;
@@ -38,32 +37,35 @@ static void drop(struct detour *detour)
 	free(detour);
 }
 
-/* A port that answers nothing at all: 0 or -errno. */
+/* A port that answers nothing at all: somebody waits at it already, and the kernel drops every SYN while its queue
+ * is full (listen(2)).  A filter that drops them would need CAP_NET_ADMIN on some kernels.  0 or -errno. */
 static int open_door(struct supervisor *sup)
 {
-	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-	const struct sock_fprog filter = {1, &nothing};
 	union target *own = &sup->door_address;
 	socklen_t len = sizeof *own;
-	int on = 1, fd;
+	int on = 1, fd, waiting;
 
 	if (sup->door != -1)
 		return 0;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -errno;
+	waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	memset(own, 0, sizeof *own);
 	own->v4.sin_family = AF_INET;
 	own->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0 &&
+	if (fd != -1 && waiting != -1 &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
 	    bind(fd, &own->any, sizeof own->v4) == 0 && listen(fd, DOOR_BACKLOG) == 0 &&
-	    getsockname(fd, &own->any, &len) == 0) {
+	    getsockname(fd, &own->any, &len) == 0 &&
+	    connect(waiting, &own->any, sizeof own->v4) == 0) {
 		sup->door = fd;
+		sup->waiting = waiting;
 		return 0;
 	}
 	len = (socklen_t)errno;
-	close(fd);
+	if (fd != -1)
+		close(fd);
+	if (waiting != -1)
+		close(waiting);
 	return -(int)len;
 }
 
@@ -220,7 +222,9 @@ void detour_drop_all(struct supervisor *sup)
 	while (!list_empty(&sup->detours))
 		drop(list_entry(sup->detours.next, struct detour, node));
 	relay_drop_all(&sup->relays);
-	if (sup->door != -1)
+	if (sup->door != -1) {
+		close(sup->waiting);
 		close(sup->door);
+	}
 	sup->door = -1;
 }

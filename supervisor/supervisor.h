@@ -30,7 +30,7 @@ struct supervisor {
 	struct list dials;
 	int64_t answer_ms; /* how long the pod took for the last connect */
 	struct list detours, relays;
-	int door; /* detour.c's; -1: not open */
+	int door, waiting; /* detour.c's; -1: not open */
 	union target door_address;
 	struct {
 		uint64_t cookie;

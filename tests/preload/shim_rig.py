@@ -16,6 +16,7 @@ from fake_pod import FakePod
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = "preload/libtelepresence-preload.so"
 RUN_S = 30.0
+LABELS_SIZE = 4096  # a hundred sockets; that many are never open at once
 
 # RFC 2544 and RFC 3849 networks: nowhere on this machine, so only the shim can reach them.
 WEB, ECHO, SMTP, REDIS, HELD, FREE = ((f"198.18.0.{n}", 80) for n in range(1, 7))
@@ -36,6 +37,8 @@ class Rig:
         if settings is None:
             return env
         self.conf.write_text(settings)
+        with Path(f"{self.conf}.labels").open("ab") as labels:
+            labels.truncate(LABELS_SIZE)
         preload = str(self.build / SHIM)
         if self.sanitized:
             asan = ["gcc", "-print-file-name=libasan.so"]
@@ -45,20 +48,20 @@ class Rig:
         return env | {"LD_PRELOAD": preload, "TORSOCKS_CONF_FILE": str(self.conf)}
 
     def run(
-        self, argv: list[str], settings: str | None, *, env: dict[str, str] | None = None
+        self,
+        argv: list[str],
+        settings: str | None,
+        *,
+        env: dict[str, str] | None = None,
+        **options: object,
     ) -> subprocess.CompletedProcess[str]:
         if (self.build / "preload" / argv[0]).is_file():
             argv = [str(self.build / "preload" / argv[0]), *argv[1:]]
         return subprocess.run(
-            argv,
-            env=self.environ(settings) | (env or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=RUN_S,
-            check=False,
-        )
+            argv, env=self.environ(settings) | (env or {}), text=True, timeout=RUN_S, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            **options,  # type: ignore[call-overload,no-any-return]
+        )  # fmt: skip
 
 
 def build(name: str, *flags: str) -> Path:

@@ -1,5 +1,7 @@
 """Programs as people have them, none of which was told of any proxy, under each engine."""
 
+import os
+import pwd
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 
 from fake_pod import FakePod
 from real_programs import AIO, PYTHON, USES, Use
-from shim_rig import Rig
+from shim_rig import SHIM, Rig
 from supervisor_rig import Supervisor
 
 Run = Callable[[list[str], str], str]
@@ -83,3 +85,23 @@ def test_programs_report_the_pods_failure(
     done = rig.run(argv, pod.settings())
     assert said in done.stdout
     assert done.returncode != 0
+
+
+@pytest.mark.parametrize("name", ["python-pass", "python-inherit"])
+def test_a_peers_name_gets_to_another_process_of_an_ordinary_user(
+    rig: Rig, pod: FakePod, tmp_path: Path, name: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("these tests run as an ordinary user already")
+    (tmp_path / "preload").mkdir()
+    shutil.copy(rig.build / SHIM, tmp_path / "preload")
+    nobody = pwd.getpwnam("nobody")
+    own = Rig(tmp_path, tmp_path / "preload.conf", sanitized=False)
+    own.environ(pod.settings())  # makes the files that they may open
+    for path in (tmp_path, *tmp_path.parents[:2]):
+        path.chmod(0o755)
+    for path in tmp_path.glob("preload.conf*"):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    argv = ["/usr/bin/python3", *USES[name].argv[1:]]
+    done = own.run(argv, pod.settings(), user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[])
+    assert USES[name].said in done.stdout

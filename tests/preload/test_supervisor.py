@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -196,17 +197,23 @@ def test_an_ordinary_user_needs_no_privilege(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("these tests run as an ordinary user already")
-    for path in (plain_supervisor, closed / "fetch-go"):
+    for path in (plain_supervisor, closed / "fetch-go", closed / "talk"):
         shutil.copy(path, tmp_path)
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)
     nobody = pwd.getpwnam("nobody")
-    done = Supervisor(tmp_path / plain_supervisor.name, tmp_path / "preload.conf").run(
-        [str(tmp_path / "fetch-go"), f"http://{WEB[0]}/", f"http://{REFUSED[0]}/"], pod.settings(),
-        user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
-    )  # fmt: skip
+    user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    supervisor = Supervisor(tmp_path / plain_supervisor.name, tmp_path / "preload.conf")
+    asked = [str(tmp_path / "fetch-go"), f"http://{WEB[0]}/", f"http://{REFUSED[0]}/"]
+    done = supervisor.run(asked, pod.settings(), **user)
     assert done.out.startswith("pods\n"), done
     assert "connection refused" in done.out
+    pod.held = {HELD}  # its answer comes when the program waits for it: the way of detour.c
+    answer = threading.Timer(0.5, pod.release)
+    answer.start()
+    done = supervisor.run([str(tmp_path / "talk"), "poll", HELD[0], "80"], pod.settings(), **user)
+    answer.join()
+    assert "connect: ok\n" in done.out, done
 
 
 def test_a_setuid_program_runs_without_its_rights_and_is_told_of_once(

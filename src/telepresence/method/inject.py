@@ -46,11 +46,13 @@ def prompt(plan: Plan) -> dict[bytes, bytes]:
 
 
 NO_SEARCH = SearchList()
+LABELS_SIZE = 1 << 20  # room for 26,000 sockets (preload/label.h), on disk only where it is used
 
 
 def write_settings(
     path: Path, *, port: int, username: str, password: str, search: SearchList = NO_SEARCH
 ) -> None:
+    """The shim's settings, and the file by which processes tell each other their sockets' peers."""
     lines = (
         "TorAddress 127.0.0.1",
         f"TorPort {port}",
@@ -64,6 +66,9 @@ def write_settings(
     )
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write("\n".join(lines) + "\n")
+    labels = os.open(f"{path}.labels", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.truncate(labels, LABELS_SIZE)
+    os.close(labels)
 
 
 @contextlib.asynccontextmanager
