@@ -8,14 +8,13 @@ Never: touches the machine, the cluster, a clock or chance (session and secret a
 from pathlib import Path
 
 from telepresence import __version__
+from telepresence.container_plan import decide
 from telepresence.errors import ClusterError, MethodError, TelepresenceError, UsageError
 from telepresence.exposed import exposed
-from telepresence.method.container.run_words import divide
 from telepresence.place import SESSION_CHARS, find_place
 from telepresence.program import NARROW, NEED_ICMP
 from telepresence.rights import rules
 from telepresence.values import (
-    CONTAINERS_OWN,
     ContainerRun,
     Facts,
     Mounting,
@@ -43,56 +42,8 @@ def _refuse_missing_rights(facts: Facts) -> None:
     )
 
 
-def _refuse_containers_ports(options: Options) -> None:
-    """What listens in the container: its own programs, for the pod; and we, for two others."""
-    theirs = [port.laptop for port in options.expose] + list(options.from_pod)
-    ours = [port.pod for port in options.container_to_host]
-    for number in ours:
-        if ours.count(number) > 1 or number in theirs or number in options.to_pod:
-            raise UsageError(
-                f"--container-to-host {number}: the container's port {number} is given twice",
-                hint="--container-to-host PORT:HOST_PORT takes another port of the container",
-            )
-    for number in (*theirs, *ours, *options.to_pod):
-        if number in CONTAINERS_OWN:
-            raise UsageError(
-                f"port {number} of the container is the proxy's own",
-                hint=f"those are {', '.join(map(str, CONTAINERS_OWN))}",
-            )
-
-
-def _container_run(options: Options, facts: Facts) -> ContainerRun | None:
-    """What --docker-run is to do; None for the other methods."""
-    if options.docker_run is None:
-        if options.method == "container":
-            raise UsageError(
-                "--method container runs a container, and no --docker-run says which",
-                hint="--docker-run [OPTIONS] IMAGE [COMMAND], as for docker run",
-            )
-        return None
-    if options.method != "container":
-        raise UsageError(
-            f"--docker-run needs --method container, not {options.method}",
-            hint="leave out --method, or use --run",
-        )
-    run = divide(options.docker_run)
-    _refuse_containers_ports(options)
-    if facts.engine is None:
-        raise MethodError(
-            f"{options.docker}: command not found",
-            hint="install docker or podman; --docker names another program",
-        )
-    if facts.engine_host:
-        raise MethodError(
-            f"the container engine is on another machine ({facts.engine_host}), whose published "
-            "ports are not this machine's",
-            hint="use an engine here: unset DOCKER_HOST, or docker context use default",
-        )
-    return run
-
-
 def _program(options: Options, facts: Facts) -> str:
-    if options.docker_run is not None:
+    if options.is_container:
         return facts.engine or options.docker
     if not options.command:
         return facts.shell
@@ -230,11 +181,14 @@ def _refuse_files(options: Options, facts: Facts) -> None:
         raise UsageError("--env-syntax is for --env-file, which is not given", hint="name the file")
 
 
-def _needless(options: Options) -> tuple[str, ...]:
-    """Telepresence 1 said nothing of it, and scripts have it for every method."""
-    if not options.container_to_host or options.docker_run is not None:
-        return ()
-    return ("--container-to-host does nothing without --docker-run: localhost is this machine's",)
+def _without_effect(options: Options, run: ContainerRun | None) -> tuple[str, ...]:
+    """What was said in vain, with the reason."""
+    if run is not None and run.left_out:
+        keys = ", ".join(run.left_out)
+        return (f"of service {run.service} this is left out, as its network is the pod's: {keys}",)
+    if run is None and options.container_to_host:  # Telepresence 1's scripts have it everywhere
+        return ("--container-to-host does nothing here: localhost is this machine's",)
+    return ()
 
 
 def _refuse_no_way(facts: Facts) -> None:
@@ -248,7 +202,7 @@ def _refuse_no_way(facts: Facts) -> None:
 
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
-    container_run = _container_run(options, facts)
+    container_run = decide(options, facts)
     program = _program(options, facts)
     _refuse_no_way(facts)
     shim, supervisor, notes = _engines(options, facts)
@@ -280,7 +234,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         method=options.method,
         shim=shim,
         supervisor=supervisor,
-        notes=notes + mount_notes + _needless(options) + place.notes,
+        notes=notes + mount_notes + _without_effect(options, container_run) + place.notes,
         program=program,
         argv=options.command or (program,),
         is_shell=not options.command and container_run is None,

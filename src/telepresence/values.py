@@ -68,6 +68,11 @@ class ContainerRun:
     publishes_all: bool = False
     has_init: bool = False  # said one way or the other
     stop_timeout_s: int | None = None
+    # Of a compose file: the words that are compose, the service, and what the generated file says.
+    compose: tuple[str, ...] = ()
+    service: str = ""
+    project: dict[str, Any] | None = field(default=None, repr=False)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,8 @@ class Options:
     verbose: bool
     docker_run: tuple[str, ...] | None = None  # the words after it
     docker: str = "docker"  # the engine's client
+    compose_service: str | None = None
+    docker_compose: tuple[str, ...] | None = None  # the words after it
     mount: Mounting = Mounting(mode="none")
     volumes_at_real_paths: bool = False
     env_include: tuple[str, ...] = ()  # patterns of names
@@ -102,6 +109,10 @@ class Options:
     env_syntax: str | None = None  # None: by the suffix of env_file
     also_proxy: tuple[str, ...] = ()  # ranges, and names of hosts
     never_proxy: tuple[str, ...] = ()  # ranges
+
+    @property
+    def is_container(self) -> bool:
+        return self.docker_run is not None or self.docker_compose is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +185,9 @@ class Facts:
     unwritable: tuple[str, ...] = ()  # files that were asked for, each with the reason
     user: str = ""  # name@host, told to others who want the same workload
     engine: str | None = None  # path of the client of the container engine
+    compose: tuple[str, ...] = ()  # the words that are compose
+    compose_config: dict[str, Any] | None = field(default=None, repr=False)  # as it resolves it
+    no_compose: str = ""  # its message, if it does not
     engine_host: str = ""  # where the engine is, if not on this machine
     now: str = ""  # RFC 3339
     workload: Workload | None = None  # the one that is to be swapped, or whose pod is used

@@ -65,7 +65,7 @@ class Telepresence:
     def argv(self, *words: str) -> list[str]:
         """By inject-tcp, unless they choose: the machine's own network is not to be changed."""
         ours = words[: words.index("--run")] if "--run" in words else words
-        chosen = {"-m", "--method", "--docker-run", *TASKS} & {*ours}
+        chosen = {"-m", "--method", "--docker-run", "--docker-compose", *TASKS} & {*ours}
         return [str(COMMAND), *(() if chosen else ("--method", "inject-tcp")), *words]
 
     def __call__(self, *words: str, env: dict[str, str] | None = None, stdin: str = "") -> Done:

@@ -9,8 +9,9 @@ import argparse
 from typing import Any
 
 from telepresence.cli.words import not_empty
+from telepresence.method.container.compose import take_words
 
-_TAKES_THE_REST = ("--run", "--docker-run")
+_TAKES_THE_REST = ("--run", "--docker-run", "--docker-compose")
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,21 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="[OPTION ...] IMAGE [ARG ...]",
         help="run this container: the words of docker run, options for it included",
     )
-    parser.add_argument_group("containers").add_argument(
+    add(
+        "--docker-compose",
+        nargs=argparse.REMAINDER,
+        metavar="[OPTION ...]",
+        help="run the service that --compose-service names, of the compose file of this directory "
+        "or of -f FILE; --profile, --env-file and the like of docker compose are taken, too",
+    )
+    containers = parser.add_argument_group("containers")
+    containers.add_argument(
+        "--compose-service",
+        type=not_empty,
+        metavar="NAME",
+        help="--docker-compose: the service that takes the pod's place",
+    )
+    containers.add_argument(
         "--docker",
         default="docker",
         type=not_empty,
@@ -50,8 +65,14 @@ def take(
     """The command, empty for a shell; takes this group's fields out of what was given."""
     del given["run_shell"]
     run = given.pop("run")
+    if (given["docker_compose"] is None) != (given["compose_service"] is None):
+        parser.error("--compose-service NAME and --docker-compose go together")
     if given["docker_run"] is not None:
         given["docker_run"] = words
+        given["method"] = given["method"] or "container"
+        return ()
+    if given["docker_compose"] is not None:
+        given["docker_compose"] = take_words(words)
         given["method"] = given["method"] or "container"
         return ()
     given["method"] = given["method"] or "vpn-tcp"

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from telepresence import engines
 from telepresence.cluster import existing, workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
@@ -141,23 +142,6 @@ def _unwritable(path: str) -> str:
     return "" if os.access(folder, os.W_OK) else f"{path}: you may not write to {folder}"
 
 
-async def _engine(program: str, environ: dict[str, str]) -> tuple[str | None, str]:
-    """The client's path, and where its engine is if that is another machine."""
-    path = shutil.which(program)
-    if path is None:
-        return None, ""
-    host = environ.get("CONTAINER_HOST", "")
-    if "podman" not in Path(path).name and "nerdctl" not in Path(path).name:
-        ask = [path, "context", "inspect", "--format={{.Endpoints.docker.Host}}"]
-        process = await asyncio.create_subprocess_exec(
-            *ask, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-        )
-        said, _ = await process.communicate()
-        host = environ.get("DOCKER_HOST") or said.decode(errors="replace").strip()
-    is_here = host.startswith(("unix:", "npipe:", "fd:")) or not host
-    return path, "" if is_here else host
-
-
 def _user() -> str:
     """Who to ask for the workload."""
     try:
@@ -190,7 +174,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         _kubectl(api),
         _version(api) if low and not pods else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
-        _engine(options.docker if options.docker_run is not None else "", environ),
+        engines.look(options, environ),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
         asyncio.gather(*(_allowed(api, right) for right in needed)),
     )
@@ -220,8 +204,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
             filter(None, (_unwritable(p) for p in (options.env_json, options.env_file) if p))
         ),
         user=_user(),
-        engine=engine[0],
-        engine_host=engine[1],
+        **engine,
         now=api.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
         workload=named,
         pods=pods,

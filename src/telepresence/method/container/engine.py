@@ -76,6 +76,14 @@ class Containers:
             *run.command,
         )  # fmt: skip
 
+    def run_service(self, run: ContainerRun, file: Path, *, is_terminal: bool) -> tuple[str, ...]:
+        """`file` stands for all that the user's `-f` named; the rest of the words stay."""
+        return (
+            *run.compose, f"--file={file}", "run", "--rm", "--no-deps", f"--name={self.user}",
+            *(() if is_terminal else ("-T",)),
+            run.service,
+        )  # fmt: skip
+
     def port(self, number: int) -> list[str]:
         return [self.program, "port", self.proxy, f"{number}/tcp"]
 

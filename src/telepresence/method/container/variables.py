@@ -23,6 +23,17 @@ def _fits_line(key: bytes, value: bytes) -> bool:
     return not has_break and not is_odd and len(key) + len(value) < _LINE_BYTES
 
 
+def decodable(environ: dict[bytes, bytes]) -> tuple[dict[str, str], list[bytes]]:
+    """For a file in UTF-8: the variables, and names of those that cannot be in it."""
+    text, left_out = {}, []
+    for key, value in sorted(environ.items()):
+        try:
+            text[key.decode()] = value.decode()
+        except UnicodeDecodeError:
+            left_out.append(key)
+    return text, left_out
+
+
 def divide(
     environ: dict[bytes, bytes],
 ) -> tuple[bytes, dict[bytes, bytes], list[bytes]]:

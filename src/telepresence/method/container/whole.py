@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import secrets
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 from telepresence.errors import MethodError, TunnelError
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.journal import Entry
-from telepresence.method.container import variables
+from telepresence.method.container import compose, variables
 from telepresence.method.container.engine import BACK_PORT, CARRIER_PORT, Containers, take_port
 from telepresence.method.container.hop import Exposing, Hop, Keeping
 from telepresence.proc import bound_to_us
@@ -137,19 +138,45 @@ class _Proxy:
             await asyncio.wait([self._logger])
 
 
+def _write(path: Path, data: bytes) -> Path:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+    return path
+
+
+def _tell_left_out(keys: list[bytes]) -> None:
+    for key in keys:
+        log.warning("no container can be given the value of %r", key)
+
+
+def _service(
+    plan: Plan, run: ContainerRun, both: Containers, pods: dict[bytes, bytes], directory: Path,
+    root: Path | None,
+) -> tuple[str, ...]:  # fmt: skip
+    text, left_out = variables.decodable(pods)
+    _tell_left_out(left_out)
+    volume = None if root is None else (root, plan.mount.inside or root)
+    made = compose.make_file(
+        run, both.proxy, plan.session.hex(), text, dict(plan.environ), volume
+    )  # fmt: skip
+    file = _write(directory / "compose.json", made)
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    return both.run_service(run, file, is_terminal=is_terminal)
+
+
 def _launch(
     plan: Plan, run: ContainerRun, both: Containers, environment: Environment, directory: Path,
     root: Path | None,
 ) -> Launch:  # fmt: skip
-    given = {key: value for key, value in environment.pod.items()
-             if root is not None or key != b"TELEPRESENCE_ROOT"}  # fmt: skip
-    text, named, left_out = variables.divide(given)
-    for key in left_out:
-        log.warning("no container can be given the value of %r", key)
-    env_file = directory / "variables"
-    with os.fdopen(os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text)
+    pods = {key: value for key, value in environment.pod.items()
+            if root is not None or key != b"TELEPRESENCE_ROOT"}  # fmt: skip
     clients = {os.fsencode(key): os.fsencode(value) for key, value in plan.environ.items()}
+    if run.compose:
+        argv = _service(plan, run, both, pods, directory, root)
+        return Launch(program=argv[0], argv=argv, environ=clients)
+    text, named, left_out = variables.divide(pods)
+    _tell_left_out(left_out)
+    env_file = _write(directory / "variables", text)
     argv = both.run_user(plan, run, env_file, [os.fsdecode(key) for key in named], root)
     return Launch(program=plan.program, argv=argv, environ=clients | named)
 
