@@ -59,19 +59,19 @@ def _wait(fds: dict[int, int], timeout_s: float) -> None:
 def end_all(session: str, grace_s: float) -> int:
     """SIGTERM, and SIGKILL for what is still there after the grace.  Returns how many there were.
 
-    Blocks.  What starts in between is found by looking again."""
-    ended = 0
+    Blocks.  What starts in between, or is just being executed, is found by looking again."""
+    ended: set[int] = set()
     if sys.platform != "linux":  # nobody is found without /proc
-        return ended
+        return 0
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
         fds = _watched(marked(session))
         if not fds:
             break
-        ended = ended or len(fds)
+        ended.update(fds.values())
         for fd in fds:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(fd, number)
         _wait(fds, grace_s)
         for fd in fds:
             os.close(fd)
-    return ended
+    return len(ended)
