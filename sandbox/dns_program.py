@@ -151,11 +151,14 @@ class Upstream:
 
     def __init__(self, servers: list[str]) -> None:
         self._servers = [server for server in servers if ":" not in server]
-        self._resting_until = dict.fromkeys(self._servers, 0.0)
+        self._resting_until: dict[str, float] = {}
 
     def ask(self, request: bytes, over_tcp: bool) -> bytes:
-        for server in self._servers:
-            if self._resting_until[server] > time.monotonic():
+        servers = self._servers
+        if places.UPSTREAM.exists():
+            servers = [places.UPSTREAM.read_text().strip()]
+        for server in servers:
+            if self._resting_until.get(server, 0.0) > time.monotonic():
                 continue
             try:
                 reply = _ask_tcp(server, request) if over_tcp else _ask_udp(server, request)

@@ -17,6 +17,7 @@ from dnslib import EDNS0, QTYPE, DNSError, DNSHeader, DNSRecord
 PLAIN_UDP_BYTES = 512  # RFC 1035 section 2.3.4
 OUR_UDP_BYTES = 1232  # DNS flag day 2020: never fragmented
 REMEMBERED = 20000
+OVER_TCP = b"tcp"  # in front of a key: these answers are whole
 SLOW_THREADS = 16  # forwarded questions wait in one of these, so that the others do not
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN = 0, 1, 2, 3
 
@@ -104,13 +105,24 @@ class DnsServer:
             request = connection.rfile.read(size)
             if len(request) < size:
                 return
-            try:
-                reply = self._reply(request, 65535)
-            except Forward as forward:
-                reply = forward.ask(request, True)
+            reply = self._answer_stream(request)
             if reply is None:
                 return
             connection.wfile.write(struct.pack("!H", len(reply)) + reply)
+
+    def _answer_stream(self, request: bytes) -> bytes | None:
+        key = make_key(request)
+        known = self._answers.get(OVER_TCP + key) if key else None
+        if known:
+            return request[:2] + known
+        answers = self._answers  # of the records as they are now
+        try:
+            reply = self._reply(request, 65535)
+        except Forward as forward:
+            return forward.ask(request, True)
+        if key and reply and len(answers) < REMEMBERED:
+            answers[OVER_TCP + key] = reply[2:]
+        return reply
 
     def _reply(self, request: bytes, most_bytes: int) -> bytes | None:
         """None for what deserves no answer: less than a header, or itself an answer."""

@@ -56,6 +56,7 @@ DOCKER_STATE = RUN / "docker"
 PROCESSES = RUN / "processes"
 LAPTOPS = RUN / "laptops"
 KUBECONFIGS = RUN / "kubeconfigs"  # a line for each user's, so that `down` finds all
+UPSTREAM = RUN / "upstream"  # where the cluster's DNS forwards to, instead of the node's resolvers
 BOOT_ID = RUN / "boot-id"
 SYSCTLS_BEFORE = RUN / "sysctls-before.json"
 TABLES_BEFORE = RUN / "iptables-before.json"

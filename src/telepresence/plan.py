@@ -247,7 +247,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         env_json=options.env_json,
         env_file=options.env_file,
         env_syntax=options.env_syntax,
-        also_networks=tuple(word for word in options.also_proxy if "/" in word),
-        also_hosts=tuple(word for word in options.also_proxy if "/" not in word),
+        also_proxy=options.also_proxy,
         never_proxy=options.never_proxy,
+        is_near=options.is_near,
     )

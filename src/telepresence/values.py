@@ -109,6 +109,7 @@ class Options:
     env_syntax: str | None = None  # None: by the suffix of env_file
     also_proxy: tuple[str, ...] = ()  # ranges, and names of hosts
     never_proxy: tuple[str, ...] = ()  # ranges
+    is_near: bool = False  # the cluster is on this machine, whatever it looks like
 
     @property
     def is_container(self) -> bool:
@@ -203,6 +204,7 @@ class Ranges:
     pods: tuple[str, ...]
     services: tuple[str, ...]
     servers: tuple[str, ...]
+    nodes: tuple[str, ...] = ()  # addresses, where they may be known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +247,17 @@ class Plan:
     serviceaccount: str | None = None
     workload: Workload | None = None  # is scaled to 0 while its copy, the pod, stands in for it
     existing: Workload | None = None  # the pod is its own, runs the agent and is left as it is
-    also_networks: tuple[str, ...] = ()  # --also-proxy: addresses and ranges
-    also_hosts: tuple[str, ...] = ()  # and names, which the pod resolves
+    also_proxy: tuple[str, ...] = ()  # ranges, and names that the pod resolves
     never_proxy: tuple[str, ...] = ()  # ranges
+    is_near: bool = False  # --local-cluster
+
+    @property
+    def also_networks(self) -> tuple[str, ...]:
+        return tuple(word for word in self.also_proxy if "/" in word)
+
+    @property
+    def also_hosts(self) -> tuple[str, ...]:
+        return tuple(word for word in self.also_proxy if "/" not in word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

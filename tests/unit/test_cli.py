@@ -43,6 +43,7 @@ DEFAULTS: dict[str, object] = {
     "env_syntax": None,
     "also_proxy": (),
     "never_proxy": (),
+    "is_near": False,
 }
 
 
@@ -61,7 +62,7 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["-m", "vpn-tcp"], {}),
         (["--method", "vpn-tcp"], {}),
         (["-m", "inject-tcp"], {"method": "inject-tcp"}),
-        (["--local-cluster"], {}),
+        (["--local-cluster"], {"is_near": True}),
         (
             ["--also-proxy", "DB.example.com", "--also-proxy", "10.1.2.3/8", "--also-proxy", "::1"],
             {"also_proxy": ("db.example.com", "10.0.0.0/8", "::1/128")},

@@ -10,13 +10,6 @@ import argparse
 from telepresence.cli.words import network, proxied
 
 
-class _Needless(argparse.Action):
-    """Telepresence 1's users have it in their scripts."""
-
-    def __call__(self, *_: object) -> None:
-        """No name can go in a circle, on whatever cluster (docs/vpn-tcp.md)."""
-
-
 def add_to(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the network").add_argument
     add(
@@ -47,10 +40,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--local-cluster",
-        action=_Needless,
-        nargs=0,
-        dest=argparse.SUPPRESS,
-        help="accepted, and not needed: a cluster on this machine works without it",
+        action="store_true",
+        dest="is_near",
+        help="vpn-tcp: the cluster is on this machine, so its DNS may ask this machine's resolvers "
+        "(default: found out by context, API server and nodes)",
     )
     add(
         "--inject",

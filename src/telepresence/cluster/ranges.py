@@ -189,7 +189,7 @@ async def _first(api: Api, sources: tuple[Source, ...]) -> tuple[list[Network], 
     return [], "nothing"
 
 
-async def _server_addresses(server: str) -> tuple[str, ...]:
+async def server_addresses(server: str) -> tuple[str, ...]:
     host = urlsplit(server).hostname or ""
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError):
@@ -198,10 +198,22 @@ async def _server_addresses(server: str) -> tuple[str, ...]:
     return ()
 
 
+async def node_addresses(api: Api) -> tuple[str, ...]:
+    """None when nodes may not be listed."""
+    with contextlib.suppress(ApiError, KeyError):
+        nodes = await api.request("GET", "/api/v1/nodes")
+        every = [entry for node in nodes["items"] for entry in node["status"]["addresses"]]
+        return tuple(each["address"] for each in every if each["type"] == "InternalIP")
+    return ()
+
+
 async def observe_ranges(api: Api) -> Ranges:
     """ClusterError: nothing tells which addresses are the cluster's."""
-    (pods, pod_source), (services, service_source), servers = await asyncio.gather(
-        _first(api, POD_SOURCES), _first(api, SERVICE_SOURCES), _server_addresses(api.server)
+    (pods, pod_source), (services, service_source), servers, nodes = await asyncio.gather(
+        _first(api, POD_SOURCES),
+        _first(api, SERVICE_SOURCES),
+        server_addresses(api.server),
+        node_addresses(api),
     )
     log.info("pods: %s (%s); Services: %s (%s)", json.dumps(list(map(str, pods))), pod_source,
              json.dumps(list(map(str, services))), service_source)  # fmt: skip
@@ -210,4 +222,6 @@ async def observe_ranges(api: Api) -> Ranges:
             "the cluster does not say which addresses its pods and Services have",
             hint="ask for the right to list pods or Services, or name ranges with --also-proxy",
         )
-    return Ranges(pods=tuple(map(str, pods)), services=tuple(map(str, services)), servers=servers)
+    return Ranges(
+        pods=tuple(map(str, pods)), services=tuple(map(str, services)), servers=servers, nodes=nodes
+    )

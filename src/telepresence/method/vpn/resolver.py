@@ -53,6 +53,7 @@ class Resolver:
         ask: Ask,
         *,
         chained: bool = False,
+        near: bool = False,
         flat: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,7 +65,8 @@ class Resolver:
         self._chained = chained  # another session's names are behind the laptop's resolvers
         self._kept: dict[tuple[Labels, int], Kept] = {}
         self._exists: dict[Labels, tuple[float, bool]] = {}
-        self._asking: set[tuple[Labels, int]] = set()
+        self._near = near  # the cluster's DNS may ask this laptop's resolvers, and so us
+        self._asking: dict[tuple[Labels, int], asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bool]] = set()
         self.suffixes: tuple[Labels, ...] = ()  # that the laptop's resolver appends, longest first
         self.probes: list[Labels] = []  # forms in which a probe came
@@ -122,8 +124,8 @@ class Resolver:
         return all(each is not None and not each[1] for each in known)
 
     def _is_loop(self, question: Question) -> bool:
-        """The cluster's DNS may itself have asked for it, if that forwards to this laptop."""
-        return (question.labels, question.kind) in self._asking
+        """The cluster's DNS may itself be who asks, for what we have just asked it."""
+        return self._near and (question.labels, question.kind) in self._asking
 
     def _stripped(self, labels: Labels) -> Labels | None:
         for suffix in self.suffixes:
@@ -192,21 +194,31 @@ class Resolver:
 
     async def _from_pod(self, question: Question, name: Labels) -> bytes:
         """SERVFAIL when the pod cannot be asked, which is the truth about it."""
-        key = question.labels, question.kind
-        self._asking.add(key)
+        key = name, question.kind
+        under_way = self._asking.get(key)
+        if under_way is not None:  # one is enough; and no circle can grow
+            found = await asyncio.shield(under_way)
+        else:
+            self._asking[key] = asyncio.get_running_loop().create_future()
+            found = b""
+            try:
+                found = await self._ask(name, question.kind)
+            except TunnelError as exc:
+                log.warning("%s: %s", b".".join(name).decode(errors="replace"), exc)
+            finally:
+                self._asking.pop(key).set_result(found)
         try:
-            found = await self._ask(name, question.kind)
             answer, lifetime_s = message.rename(question, name, found, flat=self._flat)
-        except (TunnelError, message.Malformed) as exc:
+        except message.Malformed as exc:
             log.warning("%s: %s", b".".join(name).decode(errors="replace"), exc)
             return message.make_answer(question, message.SERVFAIL, [])
-        finally:
-            self._asking.discard(key)
         exists = message.rcode(answer) == message.NOERROR
         if lifetime_s and (exists or self._policy.choose(question.labels).whole is not None):
-            while len(self._kept) >= REMEMBERED:
-                del self._kept[next(iter(self._kept))]
-            now_s = self._clock()
-            places = message.ttl_places(answer)
-            self._kept[key] = Kept(answer, places, now_s, now_s + lifetime_s)
+            self._keep((question.labels, question.kind), answer, lifetime_s)
         return answer
+
+    def _keep(self, key: tuple[Labels, int], answer: bytes, lifetime_s: int) -> None:
+        while len(self._kept) >= REMEMBERED:
+            del self._kept[next(iter(self._kept))]
+        places, now_s = message.ttl_places(answer), self._clock()
+        self._kept[key] = Kept(answer, places, now_s, now_s + lifetime_s)

@@ -49,6 +49,16 @@ async def observe_routes() -> dict[Network, str]:
     return take_routes(listed)
 
 
+def device_of(address: str, routes: dict[Network, str]) -> str:
+    """Of the most special route to the address that is not a default one; "" when there is none."""
+    try:
+        to = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return ""
+    holding = [route for route in routes if to in route]
+    return routes[max(holding, key=lambda route: route.prefixlen)] if holding else ""
+
+
 def inside(ranges: Iterable[Network], routes: dict[Network, str]) -> dict[Network, str]:
     """The laptop's networks that lie in a range: longest prefix wins, so they stay the laptop's."""
     return {

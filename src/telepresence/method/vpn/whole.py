@@ -33,6 +33,7 @@ from telepresence.method.vpn.nsswitch import hosts_line, swallower
 from telepresence.method.vpn.podlookup import PodLookup
 from telepresence.method.vpn.resolver import Resolver
 from telepresence.method.vpn.server import NameServer
+from telepresence.nearby import why_near
 from telepresence.values import Endpoints, Environment, Launch, Plan, Ranges
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,11 @@ class Vpn:
             await self._stack.enter_async_context(self._firewall)
             found = await self._ranges
             self._included = networks((*found.pods, *found.services, *self._plan.also_networks))
+            devices = await routes.observe_routes()
+            self._near = why_near(
+                self._plan.context, found.servers, found.nodes,
+                device=lambda address: routes.device_of(address, devices),
+            )  # fmt: skip
             self._excluded = networks((*self._plan.never_proxy, *found.servers))
             held = routes.without(self._included, networks(self._plan.never_proxy))
             claimed = claim(self._plan.pod_name, held)
@@ -108,6 +114,7 @@ class Vpn:
             policy = Policy(pod=names, ranges=included, also=frozenset(hosts))
             resolver = Resolver(
                 policy, lookup.ask, chained=len(held.bypass) > 1,
+                near=self._is_near(),
                 flat=swallower(hosts_line(), b".".join(names.domain).decode()) is not None,
             )  # fmt: skip
             servers = [
@@ -131,6 +138,12 @@ class Vpn:
             directory = Path(tempfile.mkdtemp(prefix="telepresence-"))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
             yield put_substitutes(launch, directory / "bin", plan.method)
+
+    def _is_near(self) -> bool:
+        why = "--local-cluster" if self._plan.is_near else self._near
+        if why:
+            log.info("the cluster is on this machine: %s", why)
+        return bool(why)
 
     async def _keep_out(self) -> tuple[Network, ...]:
         """What stays the laptop's, and a word to the user about each that may surprise."""

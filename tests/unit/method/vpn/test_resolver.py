@@ -51,7 +51,7 @@ class Cluster:
 
 
 class Rig:
-    def __init__(self, *, chained: bool = False) -> None:
+    def __init__(self, *, chained: bool = False, near: bool = False) -> None:
         self.cluster = Cluster()
         policy = Policy(
             pod=POD,
@@ -60,7 +60,7 @@ class Rig:
         )
         self.now_s = 1000.0
         self.resolver = Resolver(
-            policy, self.cluster.ask, chained=chained, clock=lambda: self.now_s
+            policy, self.cluster.ask, chained=chained, near=near, clock=lambda: self.now_s
         )
 
     async def look_up(self, name: str, kind: str = "A") -> str:
@@ -84,9 +84,9 @@ def ask(name: str, kind: str = "A") -> Question:
     return question
 
 
-def run(test: Callable[[Rig], Awaitable[None]], *, chained: bool = False) -> None:
+def run(test: Callable[[Rig], Awaitable[None]], **how: bool) -> None:
     async def inside() -> None:
-        await test(Rig(chained=chained))
+        await test(Rig(**how))
 
     asyncio.run(inside())
 
@@ -232,6 +232,18 @@ def test_a_question_that_comes_back_from_the_cluster_goes_to_the_laptop() -> Non
         rig.resolver._ask = forwards
         assert await rig.look_up("db.rds.example") == "192.0.2.200"
         assert seen == ["laptop"]
+
+    run(test, near=True)
+
+
+def test_two_who_ask_the_same_of_a_cluster_elsewhere_get_one_answer() -> None:
+    async def test(rig: Rig) -> None:
+        answers = await asyncio.gather(*(rig.look_up("db.rds.example") for _ in range(3)))
+        assert answers == ["192.0.2.200"] * 3
+        assert rig.cluster.asked == ["db.rds.example"]
+        rig.cluster.broken = True
+        broken = await asyncio.gather(*(rig.look_up("db.rds.example", "MX") for _ in range(2)))
+        assert broken == ["SERVFAIL"] * 2
 
     run(test)
 

@@ -51,3 +51,11 @@ def test_ranges_with_holes() -> None:
     )
     assert routes.without([hole], [SERVICES]) == ()
     assert routes.without([hole], []) == (hole,)
+
+
+def test_the_device_of_an_address() -> None:
+    own = routes.take_routes(LISTED)
+    assert routes.device_of("10.96.7.9", own) == "tun0"
+    assert routes.device_of("10.5.0.1", own) == "tun1"
+    assert routes.device_of("203.0.113.1", own) == ""
+    assert routes.device_of("no address", own) == ""
