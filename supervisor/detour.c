@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,7 +13,7 @@
 #include "relay.h"
 #include "talk.h"
 
-enum { DOOR_BACKLOG = 0 }; /* room for one, who never gets in */
+enum { DOOR_BACKLOG = 0, QUEUED_MS = 1000 }; /* room for one, who never gets in */
 
 struct detour {
 	struct list node;
@@ -43,25 +44,28 @@ static int open_door(struct supervisor *sup)
 {
 	union target *own = &sup->door_address;
 	socklen_t len = sizeof *own;
+	struct pollfd queue;
 	int on = 1, fd, waiting;
 
 	if (sup->door != -1)
 		return 0;
+	errno = 0;
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	waiting = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	memset(own, 0, sizeof *own);
 	own->v4.sin_family = AF_INET;
 	own->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	queue = (struct pollfd){.fd = fd, .events = POLLIN}; /* the last ACK is on its way still */
 	if (fd != -1 && waiting != -1 &&
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
 	    bind(fd, &own->any, sizeof own->v4) == 0 && listen(fd, DOOR_BACKLOG) == 0 &&
 	    getsockname(fd, &own->any, &len) == 0 &&
-	    connect(waiting, &own->any, sizeof own->v4) == 0) {
+	    connect(waiting, &own->any, sizeof own->v4) == 0 && poll(&queue, 1, QUEUED_MS) == 1) {
 		sup->door = fd;
 		sup->waiting = waiting;
 		return 0;
 	}
-	len = (socklen_t)errno;
+	len = (socklen_t)(errno != 0 ? errno : ETIMEDOUT);
 	if (fd != -1)
 		close(fd);
 	if (waiting != -1)
