@@ -4,22 +4,24 @@ Called by: every test of this folder.  Owns: the pods, until the end of a test. 
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 import programs_table
+import real_servers
 from fake_pod import NAMESERVER, FakePod
 from services import (
     DatagramService,
     Service,
+    Target,
     answer_names,
     dns,
     echo,
     http,
-    postgres,
-    redis,
     speak_first,
 )
 from shim_rig import (
@@ -28,6 +30,7 @@ from shim_rig import (
     ECHO6,
     FORBIDDEN,
     FREE,
+    GIT,
     HELD,
     REDIS,
     REFUSED,
@@ -39,20 +42,23 @@ from shim_rig import (
     build,
 )
 from supervisor_rig import Supervisor, build_closed_programs, build_supervisor
+from without import DNS, RealNetwork
 
 SEEN: dict[programs_table.Cell, bool] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cells(program, engine, *columns): see programs_table.py")
+    for kind in ("cells", "red_cells"):
+        config.addinivalue_line("markers", f"{kind}(program, engine, *columns): programs_table.py")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when != "call" or report.skipped:
         return
-    for _, cell in filter(lambda named: named[0] == "cell", report.user_properties):
-        assert isinstance(cell, tuple)
-        SEEN[cell] = SEEN.get(cell, True) and report.passed
+    for kind, cell in report.user_properties:
+        if kind in ("cells", "red_cells"):
+            assert isinstance(cell, tuple)
+            SEEN[cell] = SEEN.get(cell, True) and report.passed and kind == "cells"
 
 
 def pytest_sessionfinish() -> None:
@@ -62,11 +68,12 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def _cells(request: pytest.FixtureRequest) -> None:
-    for mark in request.node.iter_markers("cells"):
-        program, engine, *columns = mark.args
-        for column in columns:
-            assert column in programs_table.COLUMNS
-            request.node.user_properties.append(("cell", (program, engine, column)))
+    for kind in ("cells", "red_cells"):
+        for mark in request.node.iter_markers(kind):
+            program, engine, *columns = mark.args
+            for column in columns:
+                assert column in programs_table.COLUMNS
+                request.node.user_properties.append((kind, (program, engine, column)))
 
 
 @pytest.fixture(scope="session")
@@ -124,8 +131,6 @@ def make_pod() -> Iterator[MakePod]:
                 HELD: echo_at,
                 FREE: echo_at,
                 SMTP: serve(speak_first),
-                REDIS: serve(redis),
-                DATABASE: serve(postgres),
                 REFUSED: 5,
                 UNREACHABLE: 3,
                 FORBIDDEN: 2,
@@ -138,6 +143,7 @@ def make_pod() -> Iterator[MakePod]:
                 "many": [WEB[0], ECHO6[0], ECHO[0]],
                 "redis": REDIS[0],
                 "db": DATABASE[0],
+                "git": GIT[0],
                 "broken": 1,
                 "web.default.svc.cluster.local": WEB[0],
             }
@@ -167,6 +173,38 @@ def sanitized_supervisor() -> Path:
 def supervisor(request: pytest.FixtureRequest, tmp_path: Path) -> Supervisor:
     path: Path = request.getfixturevalue(f"{request.param}_supervisor")
     return Supervisor(path, tmp_path / "preload.conf")
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[dict[Target, Target]]:
+    """Real ones, by their addresses in the pod; in folders where any user may get to."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            at: stack.enter_context(serve(Path(stack.enter_context(TemporaryDirectory()))))
+            for at, serve in {
+                REDIS: real_servers.redis,
+                DATABASE: real_servers.postgres,
+                GIT: real_servers.git,
+            }.items()
+        }
+
+
+@pytest.fixture(scope="session")
+def real_network(servers: dict[Target, Target]) -> Iterator[RealNetwork]:
+    """The same network without any pod, for the same programs without any of ours."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a network namespace with names of its own")
+    names = {"web": WEB, "echo": ECHO, "redis": REDIS, "db": DATABASE, "git": GIT}
+    with contextlib.ExitStack() as stack:
+        handlers = {WEB: http, ECHO: echo, (DNS, 53): dns}
+        network = {
+            at: stack.enter_context(contextlib.closing(Service(handle))).address
+            for at, handle in handlers.items()
+        }
+        datagrams = {ECHO: bytes, (DNS, 53): answer_names}
+        hosts = {name: host for name, (host, _) in names.items()}
+        network = RealNetwork(network | servers, datagrams, hosts)
+        yield stack.enter_context(contextlib.closing(network))
 
 
 @pytest.fixture

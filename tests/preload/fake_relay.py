@@ -13,6 +13,7 @@ import threading
 from types import TracebackType
 
 Target = tuple[str, int]
+HEAD_BYTES = 10  # and no payload; IPv4
 
 
 def header(target: Target) -> bytes:
@@ -56,6 +57,8 @@ class DatagramRelay:
     def _pass_on(self, key: selectors.SelectorKey) -> None:
         if key.data is None:
             data, self._client = self._door.recvfrom(65536)
+            if len(data) < HEAD_BYTES:
+                return
             target, payload = split(data)
             if target in self._network:
                 self._far_end(target).send(payload)

@@ -1,7 +1,7 @@
 """What works with which program, as the tests have just seen it: docs/programs.md.
 
 Called by: conftest.py (its hooks); with `@pytest.mark.cells(program, engine, columns...)` a test
-says which cells it proves.
+says which cells it proves, with `red_cells` what it proves not to work.
 Owns: the table in docs/programs.md: cells of tests that ran are written anew, others stay.
 Never: a cell that no test stands for.
 """
@@ -18,7 +18,8 @@ HEAD = """# Programs
 Which programs of a laptop reach the pod's network with `inject-tcp`, by which engine: *shim* is the
 preloaded library, *supervisor* answers system calls ([inject-tcp.md](inject-tcp.md)). The tests
 write this table (`tests/preload`): a cell is *yes* when all tests of it passed in their last run,
-and empty when the program has no such feature or nobody has tried.
+and empty when the program has no such feature by itself. All have also been run without either, in
+a network that is the pod's.
 
 * connect: TCP connections; DNS: by name; SRV: records other than addresses
 * UDP: datagrams; fork: its children, too; fd passing: of a connected socket to another process

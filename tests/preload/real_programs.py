@@ -16,6 +16,8 @@ SRV_NAME = "_http._tcp.web.default.svc.cluster.local"
 SRV_SAID = "web.default.svc.cluster.local"
 BASH = f"exec 3<>/dev/tcp/web/80; printf '{GET}' >&3; cat <&3"
 
+BASH_UDP = "exec 3<>/dev/udp/198.18.0.2/80; printf pods >&3; read -rt 9 -N 4 -u 3; echo $REPLY"
+
 PYTHON = "import urllib.request as u; print(u.urlopen('http://web', timeout=9).read().decode())"
 AIO = f"""
 import asyncio
@@ -61,8 +63,12 @@ web.sendall(b'{GET}')
 print(web.makefile().read())
 """
 NODE = "require('http').get('http://web/', r => r.on('data', d => console.log(String(d))))"
-FETCH = "fetch('http://web/').then(r => r.text()).then(console.log)"
+FETCH = """
+process.versions.undici || process.exit(1);
+fetch('http://web/').then(r => r.text()).then(console.log);
+"""
 NODE_LOOKUP = "require('dns').lookup('web', (e, a) => console.log(e || a + ' pods'))"
+NODE_RESOLVE = f"require('dns').resolve('{SRV_SAID}', (e, a) => console.log(e || a[0] + ' pods'))"
 NODE_SRV = f"require('dns').resolveSrv('{SRV_NAME}', (e, a) => console.log(e || a[0].name))"
 NODE_UDP = """
 const s = require('dgram').createSocket('udp4');
@@ -72,6 +78,16 @@ s.send('pods', 80, '198.18.0.2');
 NODE_FORK = (
     "require('child_process').execFile('curl', ['-sS', 'http://web'], (e, out) => console.log(out))"
 )
+NODE_PASS = f"""
+const GET = "{GET}";
+const far = `process.on('message', (_, web) => {{
+  console.log(web.remoteAddress, web.remotePort);
+  web.on('data', d => console.log(String(d))).on('end', () => process.exit());
+  web.write(${{JSON.stringify(GET)}}); web.resume(); }})`;
+const child = require('child_process').spawn(process.execPath, ['-e', far],
+  {{stdio: ['ignore', 'inherit', 'inherit', 'ipc']}});
+const web = require('net').connect(80, 'web', () => child.send('it', web));
+"""
 PERL = f"""use IO::Socket::INET;
 $s = IO::Socket::INET->new(PeerAddr => "web:80", Timeout => 9) or die $!;
 print $s "{GET}"; print <$s>"""
@@ -83,12 +99,25 @@ RUBY_UDP = """require 'socket'
 s = UDPSocket.new; s.send('pods', 0, '198.18.0.2', 80); p s.recvfrom(99)"""
 RUBY_SRV = f"""require 'resolv'
 p Resolv::DNS.new.getresource('{SRV_NAME}', Resolv::DNS::Resource::IN::SRV).target"""
+RUBY_PASS = f"""require 'socket'
+near, far = UNIXSocket.pair
+fork {{ far.send_io(TCPSocket.new('web', 80)) }}
+web = near.recv_io(TCPSocket)
+puts web.remote_address.inspect_sockaddr
+web.write("{GET}")
+puts web.read"""
 RUBY_FORK = f"fork {{ {RUBY} }}; Process.wait"
 PHP = "echo file_get_contents('http://web/');"
 PHP_UDP = """$s = stream_socket_client('udp://198.18.0.2:80'); fwrite($s, 'pods');
 echo fread($s, 99), stream_socket_get_name($s, true);"""
 PHP_SRV = f"echo dns_get_record('{SRV_NAME}', DNS_SRV)[0]['target'];"
 PHP_FORK = "passthru('curl -sS http://web');"
+SQL = "select 'po' || 'ds'"
+LUA = "redis.call('set', 'it', 'pods') return redis.call('get', 'it')"
+GIT = """cd "$(mktemp -d)" && git clone -q http://git/it.git && cd it &&
+git log --format=%s && git fetch -q origin more && git show FETCH_HEAD:it
+rm -rf "$PWD"
+"""
 NGINX = """cd "$(mktemp -d)" && cat > conf <<'END' &&
 worker_processes 2; daemon off; user root; pid pid; error_log /dev/null; events {}
 http {
@@ -155,10 +184,12 @@ USES = {
         "pods\n ('198.18.0.1', 80)",
     ),
     "node": Use("node", BY_NAME, ["node", "-e", NODE]),
-    "node-fetch": Use("node", BY_NAME, ["node", "-e", FETCH]),
+    "node-undici": Use("node", BY_NAME, ["node", "-e", FETCH]),
     "node-lookup": Use("node", ("DNS",), ["node", "-e", NODE_LOOKUP], "198.18.0.1 pods"),
+    "node-resolve": Use("node", ("DNS",), ["node", "-e", NODE_RESOLVE], "198.18.0.1 pods"),
     "node-srv": Use("node", ("SRV",), ["node", "-e", NODE_SRV], SRV_SAID),
     "node-udp": Use("node", ("UDP",), ["node", "-e", NODE_UDP], "pods 198.18.0.2"),
+    "node-pass": Use("node", ("fd passing",), ["node", "-e", NODE_PASS], "198.18.0.1 80\nHTTP"),
     "node-fork": Use("node", ("fork",), ["node", "-e", NODE_FORK]),
     "java-url": Use("java", BY_NAME, ["java", JAVA, "url"]),
     "java-nio": Use("java NIO", BY_NAME, ["java", JAVA, "nio"], "/198.18.0.1:80"),
@@ -176,30 +207,29 @@ USES = {
     "ruby": Use("ruby", BY_NAME, ["ruby", "-e", RUBY]),
     "ruby-udp": Use("ruby", ("UDP",), ["ruby", "-e", RUBY_UDP], '"198.18.0.2"'),
     "ruby-srv": Use("ruby", ("SRV",), ["ruby", "-e", RUBY_SRV], SRV_SAID),
+    "ruby-pass": Use("ruby", ("fd passing",), ["ruby", "-e", RUBY_PASS], "198.18.0.1:80\nHTTP"),
     "ruby-fork": Use("ruby", ("fork",), ["ruby", "-e", RUBY_FORK]),
     "php": Use("php", BY_NAME, ["php", "-r", PHP]),
     "php-udp": Use("php", ("UDP",), ["php", "-r", PHP_UDP], "pods198.18.0.2:80"),
     "php-srv": Use("php", ("SRV",), ["php", "-r", PHP_SRV], SRV_SAID),
     "php-fork": Use("php", ("fork",), ["php", "-r", PHP_FORK]),
     "redis-cli": Use(
-        "redis-cli", BY_NAME, ["redis-cli", "-h", "redis", "-p", "80", "ping"], "PONG"
+        "redis-cli", BY_NAME, ["redis-cli", "-h", "redis", "-p", "80", "eval", LUA, "0"]
     ),
-    "psql": Use("psql", BY_NAME, ["psql", "-h", "db", "-U", "me", "-Atc", "select it", "it"]),
+    "psql": Use("psql", BY_NAME, ["psql", "-h", "db", "-U", "me", "-Atc", SQL, "postgres"]),
     "nginx": Use("nginx", (*BY_NAME, "fork"), ["bash", "-c", NGINX]),
-    "git": Use(
-        "git", (*BY_NAME, "fork"), ["git", "ls-remote", "http://web/it.git"], "refs/heads/pods"
-    ),
+    "git": Use("git", (*BY_NAME, "fork"), ["bash", "-c", GIT], "one\nmore pods\n"),
     "apt": Use("apt", (*BY_NAME, "fork"), ["bash", "-c", APT]),
     "dig": Use("dig", ("SRV", "UDP"), ["dig", "+short", SRV_NAME, "SRV"], SRV_SAID),
     "dig-tcp": Use("dig", ("connect",), ["dig", "+short", "+tcp", SRV_NAME, "SRV"], SRV_SAID),
     "host": Use("host", ("SRV", "UDP"), ["host", "-t", "SRV", SRV_NAME], SRV_SAID),
     "nslookup": Use("nslookup", ("SRV", "UDP"), ["nslookup", "-type=SRV", SRV_NAME], SRV_SAID),
-    "env": Use("env -i", ("fork",), ["env", "-i", "/usr/bin/curl", *URL, "http://web"]),
-    "sh": Use("sh -c", ("fork",), ["sh", "-c", "curl -sS http://web; true"]),
-    "timeout": Use("timeout", ("fork",), ["timeout", "9", "curl", "-sS", "http://web"]),
+    "env": Use("env -i", (*BY_NAME, "fork"), ["env", "-i", "/usr/bin/curl", *URL, "http://web"]),
+    "sh": Use("sh -c", (*BY_NAME, "fork"), ["sh", "-c", "curl -sS http://web; true"]),
+    "timeout": Use("timeout", (*BY_NAME, "fork"), ["timeout", "9", "curl", "-sS", "http://web"]),
     "xargs": Use(
         "xargs -P",
-        ("fork",),
+        (*BY_NAME, "fork"),
         ["bash", "-c", "printf '%s\\n' web web web web | xargs -n 1 -P 4 curl -sS"],
         "pods\n" * 4,
     ),

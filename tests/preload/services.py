@@ -19,8 +19,13 @@ Target = tuple[str, int]
 class Service:
     """A server on loopback that runs `handle` for each connection."""
 
-    def __init__(self, handle: Callable[[socket.socket], None], host: str = "127.0.0.1") -> None:
-        self._door = socket.create_server((host, 0), backlog=512)
+    def __init__(
+        self,
+        handle: Callable[[socket.socket], None],
+        host: str = "127.0.0.1",
+        door: socket.socket | None = None,
+    ) -> None:
+        self._door = door or socket.create_server((host, 0), backlog=512)
         self.address: Target = self._door.getsockname()[:2]
         self._handle = handle
         self._threads = [threading.Thread(target=self._accept)]
@@ -67,48 +72,43 @@ def http(sock: socket.socket) -> None:
         if not more:
             return
         head += more
-    # What git asks for first; the answer is that of a server without any git in it.
-    body = b"%040d\trefs/heads/pods\n" % 7 if b"/info/refs" in head else b"pods\n"
+    body = b"pods\n"
     sock.sendall(
         b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n"
         b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body)
     )
 
 
-def redis(sock: socket.socket) -> None:
-    while sock.recv(4096):
-        sock.sendall(b"+PONG\r\n")
+def pass_on(target: Target) -> Callable[[socket.socket], None]:
+    """A connection to `target` for each one."""
+
+    def copy(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def handle(near: socket.socket) -> None:
+        with socket.create_connection(target, DEADLINE_S) as far:
+            back = threading.Thread(target=copy, args=(far, near))
+            back.start()
+            copy(near, far)
+            back.join(DEADLINE_S)
+
+    return handle
 
 
-def postgres(sock: socket.socket) -> None:
-    """Enough of PostgreSQL's protocol 3 for one simple query, which has one row of one column."""
-
-    def message(kind: bytes, body: bytes) -> bytes:
-        return kind + (len(body) + 4).to_bytes(4) + body
-
-    ready = message(b"Z", b"I")
-    column = b"it\0" + bytes(4 + 2) + (25).to_bytes(4) + (-1).to_bytes(2, signed=True) + bytes(6)
-    row = (1).to_bytes(2) + (4).to_bytes(4) + b"pods"
-    reader = sock.makefile("rb")
-    with reader:
-        while True:  # an SSLRequest is declined; the start-up message follows
-            body = reader.read(int.from_bytes(reader.read(4)) - 4)
-            if int.from_bytes(body[:4]) != 80877103:
-                break
-            sock.sendall(b"N")
-        sock.sendall(message(b"R", bytes(4)) + ready)
-        while reader.read(1) == b"Q":
-            reader.read(int.from_bytes(reader.read(4)) - 4)
-            sock.sendall(message(b"T", (1).to_bytes(2) + column) + message(b"D", row))
-            sock.sendall(message(b"C", b"SELECT 1\0") + ready)
+def bound(address: Target) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(address)
+    return sock
 
 
 class DatagramService:
     """A UDP server on loopback that answers each datagram with what `handle` makes of it."""
 
-    def __init__(self, handle: Callable[[bytes], bytes]) -> None:
-        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sock.bind(("127.0.0.1", 0))
+    def __init__(self, handle: Callable[[bytes], bytes], sock: socket.socket | None = None) -> None:
+        self._sock = sock or bound(("127.0.0.1", 0))
         self.address: Target = self._sock.getsockname()
         self._handle = handle
         self._thread = threading.Thread(target=self._run)

@@ -21,6 +21,7 @@ LABELS_SIZE = 4096  # a hundred sockets; that many are never open at once
 # RFC 2544 and RFC 3849 networks: nowhere on this machine, so only the shim can reach them.
 WEB, ECHO, SMTP, REDIS, HELD, FREE = ((f"198.18.0.{n}", 80) for n in range(1, 7))
 DATABASE = ("198.18.0.7", 5432)
+GIT = ("198.18.0.8", 80)
 ECHO6 = ("2001:db8::7", 80)
 REFUSED, UNREACHABLE, FORBIDDEN = ((f"198.18.1.{n}", 80) for n in range(1, 4))
 

@@ -3,26 +3,34 @@
 import os
 import pwd
 import shutil
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fake_pod import FakePod
-from real_programs import AIO, PYTHON, USES, Use
+from real_programs import AIO, BASH_UDP, PYTHON, USES, Use
+from services import Target
 from shim_rig import SHIM, Rig
 from supervisor_rig import Supervisor
+from without import RealNetwork
 
 Run = Callable[[list[str], str], str]
 
 
-ENGINES = {"shim": "shim", "sanitized": "shim", "supervisor": "supervisor"}
+# "without": without any engine, in a network that is the pod's.
+ENGINES = {"without": None, "shim": "shim", "sanitized": "shim", "supervisor": "supervisor"}
 
 
 @pytest.fixture
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """What a program says under an engine; the shim also as ASan and UBSan watch it."""
     conf = tmp_path / "preload.conf"
+    if request.param == "without":
+        network: RealNetwork = request.getfixturevalue("real_network")
+        return lambda argv, _: network.run(argv)
     if request.param == "supervisor":
         supervisor = Supervisor(request.getfixturevalue("plain_supervisor"), conf)
         return lambda argv, settings: (
@@ -43,8 +51,8 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 def stops_under_asan(argv: list[str]) -> bool:
     """With libasan alone, too: programs with p11-kit in them wait for the lock of the locale that
     its search for a symbol keeps, and php loads with RTLD_DEEPBIND.  UBSan watches them."""
-    stopped = argv[0] in ("git", "php", "psql", "wget") or "curl" in " ".join(argv)
-    return stopped or argv[-1] == "child"
+    stopped = argv[0] in ("php", "psql", "wget") or "curl" in " ".join(argv)
+    return stopped or "git clone" in argv[-1] or argv[-1] == "child"
 
 
 def uses() -> list[object]:
@@ -53,7 +61,7 @@ def uses() -> list[object]:
             use,
             build,
             id=f"{name}-{build}",
-            marks=pytest.mark.cells(use.program, engine, *use.columns),
+            marks=[pytest.mark.cells(use.program, engine, *use.columns)] if engine else [],
         )
         for name, use in USES.items()
         for build, engine in ENGINES.items()
@@ -61,11 +69,50 @@ def uses() -> list[object]:
 
 
 @pytest.mark.parametrize(("use", "run"), uses(), indirect=["run"])
-def test_program_is_in_the_pods_network(run: Run, pod: FakePod, use: Use) -> None:
-    if shutil.which(use.argv[0]) is None:
-        pytest.skip(f"{use.argv[0]} is not installed")
+def test_program_is_in_the_pods_network(
+    request: pytest.FixtureRequest, run: Run, pod: FakePod, servers: dict[Target, Target], use: Use
+) -> None:
+    pod.network |= servers
     assert use.said in run(use.argv, pod.settings())
-    assert pod.seen
+    assert bool(pod.seen) == ("without" not in request.node.callspec.id)
+
+
+@pytest.mark.red_cells("bash /dev/udp", "shim", "UDP")
+@pytest.mark.parametrize("run", ["shim"], indirect=True)
+def test_datagrams_by_stdio_are_not_the_librarys(run: Run, pod: FakePod) -> None:
+    """libc writes them without a call that could be taken: they come without any header."""
+    assert "pods" not in run(["bash", "-c", BASH_UDP.replace("9", "1")], pod.settings())
+
+
+@pytest.mark.cells("bash /dev/udp", "supervisor", "UDP")
+@pytest.mark.parametrize("run", ["supervisor"], indirect=True)
+def test_datagrams_by_stdio_are_the_supervisors(run: Run, pod: FakePod) -> None:
+    assert "pods" in run(["bash", "-c", BASH_UDP], pod.settings())
+
+
+def test_what_asan_stops_it_stops_without_the_shim() -> None:
+    """So these are watched by UBSan alone (stops_under_asan)."""
+    asan = subprocess.check_output(["gcc", "-print-file-name=libasan.so"], text=True).strip()
+    env = os.environ | {"LD_PRELOAD": asan, "ASAN_OPTIONS": "detect_leaks=0"}
+    nobody = "http://127.0.0.1:1/"
+    commands = (
+        ["curl", "-s", nobody],
+        ["wget", "-qt1", nobody],
+        ["git", "ls-remote", nobody],
+        ["psql", "-h", "127.0.0.1", "-p", "1"],
+    )
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    stopped = [
+        subprocess.Popen(argv, env=env, start_new_session=True, **quiet) for argv in commands
+    ]
+    php = subprocess.run(["php", "-r", ""], env=env, capture_output=True, text=True, check=False)
+    assert "RTLD_DEEPBIND flag which is incompatible with sanitizer runtime" in php.stderr
+    for process in stopped:
+        with process, pytest.raises(subprocess.TimeoutExpired):
+            try:
+                process.wait(1.0)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)  # git has started another
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from fake_pod import FakePod
 from shim_rig import ECHO, WEB
 from supervisor_rig import Supervisor
+from without import RealNetwork
 
 SRV = "_http._tcp.web.default.svc.cluster.local"
 SRV_SAID = "web.default.svc.cluster.local"
@@ -69,6 +70,14 @@ def test_a_closed_program_is_in_the_pods_network(
     done = supervisor.run(argv, pod.settings())
     assert use.said in done.out, done
     assert pod.seen
+
+
+@pytest.mark.parametrize("use", USES, ids=[f"{one.program}-{one.argv[1]}" for one in USES])
+def test_it_says_the_same_without_any_engine(
+    real_network: RealNetwork, closed: Path, use: Use
+) -> None:
+    argv = [str(closed / word[1:]) if word.startswith("@") else word for word in use.argv]
+    assert use.said in real_network.run(argv)
 
 
 @pytest.mark.cells(SU, "supervisor", "connect", "DNS", "fork")

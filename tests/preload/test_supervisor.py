@@ -49,7 +49,12 @@ FETCH = {
 }
 
 
-CLOSED = {"go": "go", "musl": "musl, static", "static-glibc": "glibc, static", "busybox": "busybox"}
+CLOSED = {
+    "go": "Go, static",
+    "musl": "C with musl, static",
+    "static-glibc": "C with glibc, static",
+    "busybox": "busybox wget, static",
+}
 
 
 @pytest.mark.parametrize(
