@@ -22,7 +22,7 @@ cdef extern from "loop.h" nogil:
     struct counters:
         uint64_t streams_opened, streams_accepted, streams_reset
         uint64_t tunnel_bytes_in, tunnel_bytes_out
-        uint64_t relays, dials_failed, lookups, clients
+        uint64_t relays, dials_failed, lookups, clients, held
         uint64_t associations, datagrams, datagrams_dropped
 
     struct pool:
@@ -44,6 +44,7 @@ cdef extern from "loop.h" nogil:
     c_tunnel *engine_find_tunnel(c_engine *, uint64_t) noexcept
     c_server *engine_find_server(c_engine *, uint64_t) noexcept
     c_pair *engine_find_pair(c_engine *, uint64_t) noexcept
+    c_hold *engine_find_hold(c_engine *, uint64_t) noexcept
     c_udp_redirect *engine_find_udp_redirect(c_engine *, uint64_t) noexcept
 
 
@@ -119,8 +120,16 @@ cdef extern from "udp_redirect.h" nogil:
     struct c_udp_redirect "udp_redirect":
         uint64_t number
 
-    c_udp_redirect *udp_redirect_open(c_engine *, int fd, c_tunnel *) noexcept
+    c_udp_redirect *udp_redirect_open(c_engine *, int fd, int raw, c_tunnel *) noexcept
     void udp_redirect_close(c_udp_redirect *) noexcept
+
+
+cdef extern from "hold.h" nogil:
+    struct c_hold "hold":
+        uint64_t number
+
+    c_hold *hold_open(c_engine *, int log, int raw4, int raw6, c_tunnel *) noexcept
+    void hold_close(c_hold *) noexcept
 
 
 cdef extern from "pair.h" nogil:

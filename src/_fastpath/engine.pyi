@@ -96,14 +96,42 @@ class RedirectServer:
     def close(self) -> None:
         """Stop listening; connections that are established live on."""
 
+class ConnectHold:
+    """Connections that a rule gives here by NFLOG and drops: each goes on to the RedirectServer of
+    the same tunnel once the pod has connected, and fails as the pod's did if it has not.  Linux."""
+
+    engine: Engine
+    number: int
+    def __init__(
+        self,
+        engine: Engine,
+        log: socket.socket,
+        raw4: socket.socket,
+        raw6: socket.socket | None = None,
+        *,
+        tunnel: Tunnel,
+    ) -> None:
+        """Takes the sockets: one of nfnetlink_log that is bound to a group, and raw ones of
+        IPPROTO_RAW, whose mark the rule lets through."""
+    def close(self) -> None:
+        """Forget those that wait."""
+
 class DatagramRedirect:
     """Datagrams that a TPROXY rule turned here go where their programs sent them, and what comes
     back has the source that answered.  Linux."""
 
     engine: Engine
     number: int
-    def __init__(self, engine: Engine, sock: socket.socket, *, tunnel: Tunnel) -> None:
-        """Takes the socket: UDP, bound, with IP_TRANSPARENT."""
+    def __init__(
+        self,
+        engine: Engine,
+        sock: socket.socket,
+        raw: socket.socket | None = None,
+        *,
+        tunnel: Tunnel,
+    ) -> None:
+        """Takes the socket: UDP, bound, with IP_TRANSPARENT.  Answers leave by `raw` if it is
+        given, of the same family and IPPROTO_RAW; without it CAP_NET_ADMIN is needed."""
     def close(self) -> None:
         """End its associations."""
 

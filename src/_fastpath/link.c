@@ -37,6 +37,7 @@ struct link {
 	struct poll_item item;
 	struct dialling *dialling; /* until the peer's request has been carried out */
 	struct answer *answer;	   /* of link_open_connect(): until the reply has come */
+	struct link_ahead *ahead;  /* who waits for it */
 	struct chain inbox;
 	bool readable, writable, hangup, broken;
 	bool read_done;	 /* end of file seen and FIN sent */
@@ -62,9 +63,25 @@ static void answer_end(struct link *link)
 	link->answer = NULL;
 }
 
+static void settle(struct link *link, uint8_t code)
+{
+	struct link_ahead *ahead = link->ahead;
+	bool waits = link->answer != NULL;
+
+	if (ahead == NULL)
+		return;
+	if (code != SOCKS5_SUCCEEDED) {
+		link->ahead = NULL;
+		ahead->link = NULL;
+	}
+	if (waits)
+		ahead->settled(ahead, code);
+}
+
 /* What is left is the end, and the socket. */
 static void link_clear(struct link *link)
 {
+	settle(link, SOCKS5_GENERAL_FAILURE);
 	dialling_end(link);
 	answer_end(link);
 	chain_clear(&link->inbox, &link->end.tunnel->engine->pool);
@@ -254,11 +271,13 @@ static ssize_t take_answer(struct link *link, const uint8_t *data, size_t len)
 	answer->len += part;
 	eaten = socks5_take_answer(answer->head, answer->len, &said);
 	if (eaten < 0 || (eaten > 0 && said.code != SOCKS5_SUCCEEDED)) {
+		settle(link, eaten < 0 ? (uint8_t)SOCKS5_GENERAL_FAILURE : said.code);
 		link_reset(&link->end);
 		return -1;
 	}
 	if (eaten > 0) {
 		part = (size_t)eaten - before;
+		settle(link, SOCKS5_SUCCEEDED);
 		answer_end(link);
 	}
 	end_consumed(&link->end, part);
@@ -328,8 +347,11 @@ int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const
 	if (link == NULL)
 		return -ENOMEM;
 	link->item = (struct poll_item){fd, link_ready};
-	rc = from != NULL ? poller_replace(tunnel->engine->poller, &link->item)
-			  : poller_add(tunnel->engine->poller, &link->item);
+	if (fd == -1)
+		rc = 0;
+	else
+		rc = from != NULL ? poller_replace(tunnel->engine->poller, &link->item)
+				  : poller_add(tunnel->engine->poller, &link->item);
 	if (rc == 0)
 		rc = end_send(&link->end, head, len);
 	if (rc != 0) {
@@ -341,21 +363,70 @@ int link_open(struct tunnel *tunnel, int fd, const struct poll_item *from, const
 	return 0;
 }
 
-int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to)
+static int open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to, struct link_ahead *ahead)
 {
 	uint8_t head[SOCKS5_REQUEST_MAX];
 	ssize_t len = socks5_make_request(head, sizeof head, SOCKS5_CONNECT, to);
 	struct answer *answer = len < 0 ? NULL : calloc(1, sizeof *answer);
+	struct link *link;
 	int rc;
 
 	if (answer == NULL)
 		return len < 0 ? (int)len : -ENOMEM;
 	rc = link_open(tunnel, fd, NULL, head, (size_t)len);
-	if (rc != 0)
+	if (rc != 0) {
 		free(answer);
-	else /* the newest end is the last */
-		((struct link *)list_entry(tunnel->ends.prev, struct end, node))->answer = answer;
-	return rc;
+		return rc;
+	}
+	link = (struct link *)list_entry(tunnel->ends.prev, struct end, node); /* the newest */
+	link->answer = answer;
+	link->ahead = ahead;
+	if (ahead != NULL)
+		ahead->link = link;
+	return 0;
+}
+
+int link_open_connect(struct tunnel *tunnel, int fd, const struct socks5_addr *to)
+{
+	return open_connect(tunnel, fd, to, NULL);
+}
+
+int link_open_ahead(struct tunnel *tunnel, const struct socks5_addr *to, struct link_ahead *ahead)
+{
+	return open_connect(tunnel, -1, to, ahead);
+}
+
+void link_adopt(struct link_ahead *ahead, int fd)
+{
+	struct link *link = ahead->link;
+
+	if (link == NULL) {
+		socket_reset(fd);
+		return;
+	}
+	link->item.fd = fd;
+	if (poller_add(link->end.tunnel->engine->poller, &link->item) != 0) {
+		link_reset(&link->end);
+		return;
+	}
+	link->writable = true;
+	engine_task(link->end.tunnel->engine, &link->end.task);
+}
+
+void link_forget(struct link_ahead *ahead)
+{
+	if (ahead->link != NULL)
+		ahead->link->ahead = NULL;
+	ahead->link = NULL;
+}
+
+void link_abandon(struct link_ahead *ahead)
+{
+	struct link *link = ahead->link;
+
+	link_forget(ahead);
+	if (link != NULL)
+		link_reset(&link->end);
 }
 
 /* `registered`: the poller knows the socket already, for another item. */

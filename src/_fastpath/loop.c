@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "acceptor.h"
+#include "hold.h"
 #include "pair.h"
 #include "pump.h"
 #include "resolver.h"
@@ -26,6 +27,8 @@ static const uint64_t timer_us[TIMER_CLASSES] = {
 	[TIMER_HANDSHAKE] = 30 * 1000000u,
 	/* Twisted's and Telepresence 1's connect timeout. */
 	[TIMER_DIAL] = 30 * 1000000u,
+	/* It happens at once on loopback; a full backlog costs the kernel's first repetitions, 1 and 2 s. */
+	[TIMER_CLAIM] = 5 * 1000000u,
 	/* As long as other tracking keeps it: nf_conntrack_udp_timeout_stream is 120 s, and 30 s one-way. */
 	[TIMER_DATAGRAMS] = 60 * 1000000u,
 };
@@ -103,6 +106,7 @@ struct engine_event *engine_take_event(struct engine *engine)
 DEFINE_FIND(tunnel, tunnels)
 DEFINE_FIND(server, servers)
 DEFINE_FIND(pair, relays)
+DEFINE_FIND(hold, holds)
 DEFINE_FIND(udp_redirect, redirects)
 
 /* Run what was due when the turn began; what that makes due waits for the next turn. */
@@ -223,6 +227,7 @@ static void lists_init(struct engine *engine)
 	struct list *lists[] = {&engine->tasks,	  &engine->graves, &engine->events,
 				&engine->tunnels, &engine->servers, &engine->relays,
 				&engine->clients, &engine->inlets, &engine->redirects,
+				&engine->holds,
 				&engine->starved};
 
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

@@ -22,6 +22,7 @@
 enum { PIPES_KEEP = 64 }; /* as many directions move at once */
 
 struct engine;
+struct hold;
 struct pair;
 struct resolver;
 struct server;
@@ -39,6 +40,7 @@ struct task {
 enum timer_class {
 	TIMER_HANDSHAKE, /* a client that does not finish its request */
 	TIMER_DIAL,	 /* one address that does not answer */
+	TIMER_CLAIM,	 /* a connection that was let through, until it is accepted */
 	TIMER_DATAGRAMS, /* redirected ones: a program's socket that is silent */
 	TIMER_CLASSES,
 };
@@ -84,7 +86,7 @@ struct engine_event {
 struct counters {
 	_Atomic uint64_t streams_opened, streams_accepted, streams_reset;
 	_Atomic uint64_t tunnel_bytes_in, tunnel_bytes_out;
-	_Atomic uint64_t relays, dials_failed, lookups, clients;
+	_Atomic uint64_t relays, dials_failed, lookups, clients, held;
 	_Atomic uint64_t associations, datagrams, datagrams_dropped;
 };
 
@@ -99,7 +101,7 @@ struct engine {
 	struct pool pool;
 	struct pipes pipes;
 	struct list tasks, graves, events, timers[TIMER_CLASSES];
-	struct list tunnels, servers, relays, clients, inlets, redirects;
+	struct list tunnels, servers, relays, clients, inlets, redirects, holds;
 	struct list starved; /* listeners that met EMFILE */
 	struct resolver *resolver;
 	struct udp_batch *udp; /* NULL: not needed yet */
@@ -125,6 +127,7 @@ struct engine_event *engine_event(struct engine *engine, enum event_kind kind);
 /* By number, so that a caller outside the loop never holds what may be gone; NULL: gone. */
 struct tunnel *engine_find_tunnel(struct engine *engine, uint64_t number);
 struct server *engine_find_server(struct engine *engine, uint64_t number);
+struct hold *engine_find_hold(struct engine *engine, uint64_t number);
 struct udp_redirect *engine_find_udp_redirect(struct engine *engine, uint64_t number);
 struct pair *engine_find_pair(struct engine *engine, uint64_t number);
 

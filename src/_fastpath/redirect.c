@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "address.h"
+#include "hold.h"
 #include "link.h"
 #include "server.h"
 
@@ -52,10 +53,12 @@ void redirect_open(struct server *server, int fd)
 		socket_reset(fd);
 		return;
 	}
+	server->engine->counters.clients++;
+	if (hold_claim(server->tunnel, fd, &meant))
+		return;
 	address_to_socks(&addr, &meant);
 	if (is_listener(server, &addr) || link_open_connect(server->tunnel, fd, &addr) != 0) {
+		server->engine->counters.clients--;
 		socket_reset(fd);
-		return;
 	}
-	server->engine->counters.clients++;
 }

@@ -5,8 +5,8 @@
  * Never: talks SOCKS to the program; carries a connection that was made to the listener itself,
  * which would come back for ever.
  *
- * The kernel has completed the handshake already, so a refusal can only come later: it is a reset,
- * as soon as the pod knows. */
+ * The kernel has completed the handshake already.  Where hold.c could keep it waiting for the pod, the stream
+ * is there; elsewhere a refusal can only come later: it is a reset, as soon as the pod knows. */
 #ifndef TELEPRESENCE_REDIRECT_H
 #define TELEPRESENCE_REDIRECT_H
 

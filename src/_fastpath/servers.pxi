@@ -34,14 +34,36 @@ cdef class RedirectServer(SocksServer):
         SocksServer.__init__(self, engine, listener, tunnel=tunnel)
 
 
-cdef class DatagramRedirect(_Part):
-    def __init__(self, Engine engine, sock, *, Tunnel tunnel not None):
-        cdef c_udp_redirect *r
+cdef class ConnectHold(_Part):
+    def __init__(self, Engine engine, log, raw4, raw6=None, *, Tunnel tunnel not None):
+        cdef c_hold *h
+        cdef int six = raw6.fileno() if raw6 is not None else -1
         self.engine = engine
         with _Locked(engine):
-            r = udp_redirect_open(engine._c, sock.fileno(), tunnel._find())
+            h = hold_open(engine._c, log.fileno(), raw4.fileno(), six, tunnel._find())
+            _check(-errno if h == NULL else 0)
+            for sock in (log, raw4, raw6):
+                if sock is not None:
+                    sock.detach()
+            self.number = h.number
+
+    cdef _end(self):
+        cdef c_hold *h = engine_find_hold(self.engine._c, self.number)
+        if h != NULL:
+            hold_close(h)
+
+
+cdef class DatagramRedirect(_Part):
+    def __init__(self, Engine engine, sock, raw=None, *, Tunnel tunnel not None):
+        cdef c_udp_redirect *r
+        cdef int answers = raw.fileno() if raw is not None else -1
+        self.engine = engine
+        with _Locked(engine):
+            r = udp_redirect_open(engine._c, sock.fileno(), answers, tunnel._find())
             _check(-errno if r == NULL else 0)
             sock.detach()
+            if raw is not None:
+                raw.detach()
             self.number = r.number
 
     cdef _end(self):

@@ -10,6 +10,7 @@
 
 #include "carrier.h"
 #include "end.h"
+#include "hold.h"
 #include "join.h"
 #include "opening.h"
 #include "platform.h"
@@ -332,6 +333,13 @@ static void close_servers(struct tunnel *tunnel)
 		next = node->next;
 		if (redirect->tunnel == tunnel)
 			udp_redirect_close(redirect);
+	}
+	for (node = tunnel->engine->holds.next; node != &tunnel->engine->holds; node = next) {
+		struct hold *hold = list_entry(node, struct hold, node);
+
+		next = node->next;
+		if (hold->tunnel == tunnel)
+			hold_close(hold);
 	}
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "packet.h"
 #include "platform.h"
 #include "tunnel.h"
 #include "udp_stream.h"
@@ -17,6 +18,7 @@ struct flow {
 	struct timer timer;
 	struct udp_half half;
 	struct engine *engine;
+	int raw; /* the redirect's */
 	union address client;
 	bool names_only; /* nothing but questions to name servers so far */
 	unsigned unanswered;
@@ -70,6 +72,38 @@ static bool same_place(const union address *a, const union address *b)
 	return address_same_host(a, b) && address_port(a) == address_port(b);
 }
 
+/* From a socket that is bound to the source. */
+static int send_as(struct flow *flow, const union address *source, const uint8_t *data, size_t len)
+{
+	if (flow->sender != -1 && !same_place(source, &flow->source)) {
+		close(flow->sender);
+		flow->sender = -1;
+	}
+	if (flow->sender == -1) {
+		int fd = foreign_socket(source);
+
+		if (fd < 0)
+			return fd;
+		flow->sender = fd;
+		flow->source = *source;
+	}
+	return udp_send(flow->sender, &flow->client, data, len);
+}
+
+static int send_raw(struct flow *flow, const union address *source, const uint8_t *data, size_t len)
+{
+	uint8_t head[PACKET_HEAD_MAX];
+	union address to = flow->client;
+	struct iovec parts[] = {{head, 0}, {(void *)data, len}};
+	struct msghdr msg = {.msg_name = &to, .msg_namelen = address_len(&to), .msg_iov = parts, .msg_iovlen = 2};
+
+	if (source->any.sa_family != to.any.sa_family)
+		return -EAFNOSUPPORT;
+	parts[0].iov_len = packet_make_datagram(head, source, &to, data, len);
+	address_set_port(&to, 0); /* raw(7): no port */
+	return sendmsg(flow->raw, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -errno : 0;
+}
+
 /* To the program, as if it came from where the answer was made. */
 static void flow_send(struct udp_half *half, const uint8_t *message, size_t len)
 {
@@ -77,24 +111,17 @@ static void flow_send(struct udp_half *half, const uint8_t *message, size_t len)
 	struct socks5_addr from;
 	ssize_t header = socks5_take_datagram(message, len, &from);
 	union address source;
+	int rc;
 
 	if (header <= 0 || from.atyp == SOCKS5_DOMAIN) {
 		udp_count(flow->engine, false);
 		return;
 	}
 	address_from_socks(&source, &from);
-	if (flow->sender != -1 && !same_place(&source, &flow->source)) {
-		close(flow->sender);
-		flow->sender = -1;
-	}
-	if (flow->sender == -1) {
-		int fd = foreign_socket(&source);
-
-		flow->sender = fd < 0 ? -1 : fd;
-		flow->source = source;
-	}
-	udp_count(flow->engine, flow->sender != -1 && udp_send(flow->sender, &flow->client, message + header,
-							       len - (size_t)header) == 0);
+	message += header;
+	len -= (size_t)header;
+	rc = flow->raw != -1 ? send_raw(flow, &source, message, len) : send_as(flow, &source, message, len);
+	udp_count(flow->engine, rc == 0);
 	if (flow->names_only && (flow->unanswered == 0 || --flow->unanswered == 0))
 		udp_close(half);
 	else
@@ -119,6 +146,7 @@ static struct flow *flow_of(struct udp_redirect *redirect, const union address *
 		return NULL;
 	}
 	flow->engine = redirect->engine;
+	flow->raw = redirect->raw;
 	flow->client = *client;
 	flow->sender = -1;
 	flow->names_only = true;
@@ -242,7 +270,7 @@ static void redirect_ready(struct poll_item *item, unsigned events)
 	engine_task(redirect->engine, &redirect->task);
 }
 
-struct udp_redirect *udp_redirect_open(struct engine *engine, int fd, struct tunnel *tunnel)
+struct udp_redirect *udp_redirect_open(struct engine *engine, int fd, int raw, struct tunnel *tunnel)
 {
 	struct udp_redirect *redirect = calloc(1, sizeof *redirect);
 	int rc;
@@ -254,6 +282,7 @@ struct udp_redirect *udp_redirect_open(struct engine *engine, int fd, struct tun
 	redirect->number = ++engine->numbers;
 	redirect->task.run = redirect_run;
 	redirect->item = (struct poll_item){fd, redirect_ready};
+	redirect->raw = raw;
 	list_init(&redirect->task.node);
 	for (size_t i = 0; i < FLOW_BUCKETS; i++)
 		list_init(&redirect->flows[i]);
@@ -275,6 +304,8 @@ void udp_redirect_close(struct udp_redirect *redirect)
 		while (!list_empty(&redirect->flows[i]))
 			udp_close(&list_entry(redirect->flows[i].next, struct flow, node)->half);
 	close(redirect->item.fd);
+	if (redirect->raw != -1)
+		close(redirect->raw);
 	redirect->item.fd = -1;
 	list_remove(&redirect->task.node);
 	list_remove(&redirect->node);

@@ -8,7 +8,15 @@ Called by: agent/, tunnel/, method/, and programs that import it.
 Owns: nothing; an Engine owns what is handed to it until its close().
 Never: payload bytes; all of them stay in the engine's thread."""
 
-from _fastpath.engine import DatagramRedirect, Engine, RedirectServer, Relay, SocksServer, Tunnel
+from _fastpath.engine import (
+    ConnectHold,
+    DatagramRedirect,
+    Engine,
+    RedirectServer,
+    Relay,
+    SocksServer,
+    Tunnel,
+)
 from _fastpath.events import (
     CarrierLost,
     DialRefused,
@@ -21,6 +29,7 @@ from _fastpath.listener import Listener
 
 __all__ = [
     "CarrierLost",
+    "ConnectHold",
     "DatagramRedirect",
     "DialRefused",
     "Engine",

@@ -7,6 +7,7 @@ Never: changes the machine's own network.
 
 import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +48,16 @@ class Laptop(Telepresence):
         return found
 
     def rules(self) -> str:
-        """Every rule of its firewall, byte by byte but for the dates."""
-        script = "nft list ruleset; iptables-save; ip6tables-save; iptables-legacy-save"
+        """Every rule of its firewall and routes, byte by byte but for dates and counters, and for
+        link-local addresses, which the kernel completes some seconds after an interface."""
+        script = (
+            "{ nft list ruleset; iptables-save; ip6tables-save; iptables-legacy-save; "
+            "ip6tables-legacy-save; "
+            "for v in 4 6; do ip -$v rule; ip -$v route show table all; done; }"
+        )
         listed = self.run("sh", "-c", f"PATH=$PATH:/usr/sbin; {script} 2>/dev/null")
-        return "".join(line for line in listed.splitlines(True) if not line.startswith("#"))
+        kept = (line for line in listed.splitlines(True) if line[0] != "#" and "fe80::" not in line)
+        return "".join(re.sub(r"\[\d+:\d+\]$", "", line) for line in kept)
 
 
 @contextlib.contextmanager

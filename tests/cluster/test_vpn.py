@@ -118,21 +118,6 @@ def test_a_service_that_did_not_exist_at_the_start(laptop: Laptop, namespace: st
     assert out.split()[0] == wanted
 
 
-def test_a_refused_port_is_known_at_once(laptop: Laptop) -> None:
-    program = """
-import socket, time
-began = time.monotonic()
-try:
-    print("read", socket.create_connection(("web-0.web", 1), 10).recv(1))
-except ConnectionError as error:
-    print(type(error).__name__)
-print(time.monotonic() - began < 0.5)
-"""
-    done = laptop("--run", "python3", "-c", program)
-    assert done.out.splitlines()[1] == "True", done.out
-    assert done.out.splitlines()[0] in ("ConnectionResetError", "ConnectionRefusedError")
-
-
 def test_another_shell_of_the_laptop_is_in_the_cluster_too(laptop: Laptop) -> None:
     with laptop.running("--run", "sleep", "60"):
         laptop.wait_log("started")
@@ -188,25 +173,9 @@ def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
                "ip link set vpn1 up; ip address add 10.96.77.1/24 dev vpn0")  # fmt: skip
     done = laptop("--verbose", "--run", "sh", "-c", "curl -sS http://helloworld | cut -c1-5; "
                   "nft list ruleset | grep -c 'daddr 10.96.77.0/24 return'")  # fmt: skip
-    assert done.out.split() == ["Hello", "1"], done.err
+    assert done.out.split() == ["Hello", "2"], done.err  # of connections, of packets
     assert "10.96.77.0/24 stays the laptop's own network (vpn0)" in done.err
-
-
-def test_iptables_do_as_well_as_nft(laptop: Laptop) -> None:
-    """A rule of the laptop's own keeps the table there, which iptables makes and never removes."""
-    own = "iptables -t nat -A OUTPUT -d 192.0.2.1 -j ACCEPT"
-    laptop.run("sh", "-c", f"PATH=$PATH:/usr/sbin; {own}; iptables -t nat -L > /dev/null")
-    before = laptop.rules()
-    done = laptop("--run", "sh", "-c", "curl -sS http://helloworld.default | cut -c1-5",
-                  env={"TELEPRESENCE_FIREWALL": "nat"})  # fmt: skip
-    assert done.out == "Hello\n", done.err
-    # PREROUTING comes with the first rule that goes there, and is empty again.
-    after = laptop.rules()
-    assert "sshuttle" not in after
-    assert after.count(" -j ACCEPT") == before.count(" -j ACCEPT") == 1
-    laptop.run(
-        "sh", "-c", "PATH=$PATH:/usr/sbin; nft flush ruleset; nft delete table ip nat || true"
-    )
+    laptop.run("ip", "link", "delete", "vpn0")
 
 
 @pytest.mark.parametrize("has_sudo", [True, False])

@@ -12,14 +12,16 @@ from telepresence.errors import MethodError
 from telepresence.method.vpn.firewall import Firewall, Rules
 
 METHOD = sys.argv[1]
-LIST = ["nft", "list", "ruleset"] if METHOD == "nft" else ["iptables-save", "-t", "nat"]
+SAVES = "iptables-save; ip6tables-save"
+LIST = "ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; "
+LIST += "nft list ruleset" if METHOD == "nft" else SAVES
 RULES = Rules(
-    included=(ipaddress.ip_network("10.96.0.0/16"),),
+    included=(ipaddress.ip_network("10.96.0.0/16"), ipaddress.ip_network("fd00:96::/64")),
     excluded=(ipaddress.ip_network("10.96.9.9/32"),),
-    port4=12300, port6=0, names=((ipaddress.ip_address("198.18.0.53"), 5300),), bypass=(43,),
+    port4=12300, port6=12301, names=((ipaddress.ip_address("198.18.0.53"), 5300),), bypass=(43,),
 )
 def listed():
-    done = subprocess.run(LIST, capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", LIST], capture_output=True, text=True, check=True)
     return "".join(l for l in done.stdout.splitlines(True) if not l.startswith("#"))
 def processes():
     words = ["pgrep", "-f", "privileged.py " + METHOD]
@@ -40,14 +42,18 @@ async def gone(before):
     return listed()
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 if METHOD == "nat":
-    words = "iptables -t nat -A OUTPUT -d 192.0.2.1 -j ACCEPT"
-    subprocess.run(words.split(), check=True)
+    # Rules of the machine's own: they stay, and with them tables that iptables never removes.
+    for version, to in (("", "192.0.2.1"), ("6", "fd00:1::1")):
+        for table in ("nat", "mangle"):
+            words = f"ip{version}tables -t {table} -A OUTPUT -d {to} -j ACCEPT"
+            subprocess.run(words.split(), check=True)
 before = listed()
 async def inside(test):
     async with Firewall(METHOD) as firewall:
         assert listed() == before
         await firewall.start(RULES)
-        assert "5300" in listed() and "10.96.0.0/16" in listed()
+        assert "5300" in listed() and "10.96.0.0/16" in listed() and "fwmark" in listed()
+        assert "telepresence-" in listed() and not firewall.without, (firewall.without, listed())
         await test(firewall)
     print(await gone(before))
 def run(test):

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from telepresence.errors import MethodError
+from telepresence.method.vpn.rootsockets import take_over
 from telepresence.privilege import how_to_root
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,8 @@ class Firewall:
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
         self._said: list[str] = []
+        self.sockets: dict[str, socket.socket] = {}  # rootsockets.py; whoever takes one owns it
+        self.without: list[str] = []  # what the kernel cannot, after start()
         self._tasks: list[asyncio.Task[None]] = []
         # Ends with an error when the process is gone before it was told to go.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -122,14 +125,33 @@ class Firewall:
                 *argv, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE,
                 env={**os.environ, "PATH": f"{path}:/usr/sbin:/sbin"},
             )  # fmt: skip
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self._tasks.append(asyncio.ensure_future(self._log()))
+        try:
+            self.sockets = await self._take_sockets(ours)
+        finally:  # what closes this socket ends the process
+            self._reader, self._writer = await asyncio.open_connection(sock=ours)
         try:
             await self._expect(b"READY ", PASSWORD_TIMEOUT_S)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
         return self
+
+    async def _take_sockets(self, channel: socket.socket) -> dict[str, socket.socket]:
+        loop = asyncio.get_running_loop()
+        channel.setblocking(False)
+        taking = take_over(channel)
+        try:
+            async with asyncio.timeout(PASSWORD_TIMEOUT_S):
+                while True:
+                    readable = asyncio.Event()
+                    loop.add_reader(channel, readable.set)
+                    await readable.wait()
+                    loop.remove_reader(channel)
+                    if (taken := next(taking)) is not None:
+                        return taken
+        except (TimeoutError, ConnectionError):
+            return {}  # what follows finds out why
 
     async def start(self, rules: Rules) -> None:
         """Put the rules in place.  MethodError with the helper's own words when it cannot."""
@@ -176,6 +198,9 @@ class Firewall:
         while line := await self._process.stderr.readline():
             text = line.decode(errors="replace").strip()
             log.info("firewall: %s", text)
+            if text.startswith("WITHOUT "):
+                self.without.append(text.removeprefix("WITHOUT "))
+                continue
             self._said = [*self._said[-4:], text]
 
     async def _watch(self) -> None:
@@ -194,6 +219,8 @@ class Firewall:
         assert self._process is not None
         assert self._writer is not None
         self.failed.cancel()
+        for sock in self.sockets.values():
+            sock.close()
         self._writer.close()
         await self._process.wait()
         for task in self._tasks:

@@ -1,23 +1,33 @@
-"""The one process with privileges: sshuttle's firewall helper, with rules for names added.
+"""The one process with privileges: sshuttle's firewall helper, with rules of ours.
 
     sudo python -I privileged.py METHOD DIRECTORY-OF-SSHUTTLE
 
-Called by: firewall.py, as a program; it imports nothing of ours, as it runs as somebody else.
+Called by: firewall.py, as a program; of ours it imports two neighbours, which import nothing.
 Owns: the firewall rules.  It is two processes: the outer one hands lines on to the inner one, which
 is sshuttle's.  Whichever of the three dies, these two or the command, another undoes the rules.
 Never: outlives its standard input.
 
-sshuttle's protocol is followed as it is, with two additions.  An entry of NSLIST may be
+sshuttle's protocol is followed as it is, with three additions.  The first word of all is SOCKETS,
+with those that only root can make (rootsockets.py).  An entry of NSLIST may be
 `family,address#port#bypass`: what goes to port 53 of that address, UDP and TCP, comes to our port,
 unless it carries one of the DSCP values of `bypass` (`43+47`).  And after STARTED, a line
 `ROUTE family,width,address` adds a range.
 """
 
+import contextlib
 import os
 import select
 import signal
+import socket
 import sys
+from pathlib import Path
 from typing import Any
+
+sys.dont_write_bytecode = True  # root's files in a user's directory
+sys.path.append(str(Path(__file__).parents[3]))
+
+from telepresence.method.vpn import rootsockets  # noqa: E402 # the path says where from
+from telepresence.method.vpn.packetrules import PacketRules, marks, numbers_of  # noqa: E402
 
 V4 = 2  # AF_INET everywhere; sshuttle writes families as numbers
 Rule = tuple[str, ...]
@@ -94,7 +104,7 @@ def first_rules(words: Any, family: int, nslist: list[tuple[int, str]]) -> list[
     return rules
 
 
-def with_own_rules(base: Any, words: Any) -> Any:
+def with_own_rules(base: Any, words: Any, packets: PacketRules) -> Any:
     """sshuttle's method with ours in the same chain: they go when it goes."""
 
     class Method(base):  # type: ignore[misc] # which of two is known when it runs
@@ -107,6 +117,12 @@ def with_own_rules(base: Any, words: Any) -> Any:
             self.ports[family] = port
             for rule in reversed(first_rules(words, family, nslist)):
                 words.put(family, port, rule)
+            servers = [entry.partition("#")[0] for of, entry in nslist if of == family]
+            packets.put(family, subnets, servers)
+
+        def restore_firewall(self, port: int, family: int, *more: Any) -> None:
+            packets.remove(family)
+            super().restore_firewall(port, family, *more)
 
         def firewall_command(self, line: str) -> bool:
             if not line.startswith("ROUTE "):
@@ -114,12 +130,13 @@ def with_own_rules(base: Any, words: Any) -> Any:
             family, width, address = line.removeprefix("ROUTE ").split(",")
             port = self.ports[int(family)]
             words.put(int(family), port, words.route(f"{address}/{width}", port), "add")
+            packets.add(int(family), f"{address}/{width}")
             return True
 
     return Method
 
 
-def run_inner(lines: int, method_name: str) -> int:
+def run_inner(lines: int, method_name: str, packets: PacketRules) -> int:
     """sshuttle's helper, reading what the outer process hands on."""
     from sshuttle import firewall, helpers
 
@@ -128,7 +145,7 @@ def run_inner(lines: int, method_name: str) -> int:
     plain = firewall.get_method
     words = NftRules if method_name == "nft" else NatRules
     # House: sshuttle finds a method as a module of its own package; there is no other way in.
-    firewall.get_method = lambda name: with_own_rules(type(plain(name)), words)(name)
+    firewall.get_method = lambda name: with_own_rules(type(plain(name)), words, packets)(name)
     try:
         firewall.main(method_name, False)
     except (helpers.Fatal, OSError, ValueError, LookupError, AssertionError) as exc:
@@ -137,7 +154,7 @@ def run_inner(lines: int, method_name: str) -> int:
     return 0
 
 
-def undo(method_name: str, said: bytes) -> None:
+def undo(method_name: str, said: bytes, packets: PacketRules) -> None:
     """The inner process was killed: take its rules away from here."""
     from sshuttle import firewall
 
@@ -146,8 +163,10 @@ def undo(method_name: str, said: bytes) -> None:
         return
     six, four, *_ = map(int, ports[0].split(b","))
     method = firewall.get_method(method_name)
+    packets.assume((10, V4))
     for family, port in ((10, six), (V4, four)):
         if port:
+            packets.remove(family)
             try:
                 method.restore_firewall(port, family, False, None, None)
             except Exception as exc:  # noqa: BLE001 # the other family has to go as well
@@ -169,26 +188,40 @@ def hand_on(to: int, alive: int) -> bytes:
             return said
 
 
+def hand_sockets() -> dict[str, int]:
+    """Give the command what it needs; ports and groups, none where no socket can be handed over."""
+    made = rootsockets.open_all(os.getpid(), marks(os.getpid())[0])
+    try:
+        with socket.socket(fileno=os.dup(1)) as channel:
+            rootsockets.hand_over(channel, made)
+    except OSError:  # sudo stands between with a pipe (sudoers(5), log_input)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(1, rootsockets.WORD + b"\n")
+        return {}
+    return numbers_of(made)
+
+
 def main() -> int:
     method_name, directory = sys.argv[1:3]
     sys.path.append(directory)
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the end of its input is what ends it
+    packets = PacketRules(method_name, os.getpid(), hand_sockets())
     lines, to = os.pipe()
     alive, held = os.pipe()  # `held` is the inner process's alone: its death is an end of file
     inner = os.fork()
     if inner == 0:
         os.close(to)
         os.close(alive)
-        return run_inner(lines, method_name)
+        return run_inner(lines, method_name, packets)
     os.close(lines)
     os.close(held)
     said = hand_on(to, alive)
     os.close(to)
     _, status = os.waitpid(inner, 0)
     if os.WIFSIGNALED(status):
-        undo(method_name, said)
+        undo(method_name, said, packets)
         return 1
     return os.waitstatus_to_exitcode(status)
 

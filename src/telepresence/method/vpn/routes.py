@@ -81,6 +81,16 @@ def around(
     }
 
 
+def outside(ranges: Iterable[Network], kept: Iterable[Network]) -> tuple[Network, ...]:
+    """The ranges that do not lie in one that is kept, as they are."""
+    kept = list(kept)
+    return tuple(
+        narrow
+        for narrow in ranges
+        if not any(narrow.version == wide.version and narrow.subnet_of(wide) for wide in kept)  # type: ignore[arg-type] # same
+    )
+
+
 def without(ranges: Iterable[Network], kept: Iterable[Network]) -> tuple[Network, ...]:
     """The ranges with holes in them."""
     left = list(ranges)

@@ -11,7 +11,6 @@ import functools
 import ipaddress
 import logging
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -20,11 +19,12 @@ from typing import Any
 
 from telepresence.console import Console
 from telepresence.errors import MethodError, TunnelError
-from telepresence.fastpath import Engine, RedirectServer, Tunnel
+from telepresence.fastpath import Engine, Tunnel
 from telepresence.method.inject import prompt
 from telepresence.method.substitutes import put_substitutes
 from telepresence.method.vpn import message, probe, routes
 from telepresence.method.vpn.claims import claim
+from telepresence.method.vpn.doors import open_doors
 from telepresence.method.vpn.firewall import Firewall, Network, Rules, choose
 from telepresence.method.vpn.message import Labels, split_name
 from telepresence.method.vpn.names import Address, Policy, take_pod_names
@@ -38,7 +38,6 @@ from telepresence.values import Endpoints, Environment, Launch, Plan, Ranges
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 512
 AGAIN_S = (5, 300)  # a name of --also-proxy is looked up again after its TTL, within these
 
 
@@ -49,11 +48,6 @@ Prepare = Callable[
 
 def networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in texts)
-
-
-def _listen(host: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, 0), family=family, backlog=BACKLOG)
 
 
 class Vpn:
@@ -75,14 +69,17 @@ class Vpn:
         try:
             await self._stack.enter_async_context(self._firewall)
             found = await self._ranges
-            self._included = networks((*found.pods, *found.services, *self._plan.also_networks))
+            never = networks(self._plan.never_proxy)
+            wanted = networks((*found.pods, *found.services, *self._plan.also_networks))
+            # Of two rules the narrower one decides, so what lies in a wider `never` has none.
+            self._included = routes.outside(wanted, never)
             devices = await routes.observe_routes()
             self._near = why_near(
                 self._plan.context, found.servers, found.nodes,
                 device=lambda address: routes.device_of(address, devices),
             )  # fmt: skip
-            self._excluded = networks((*self._plan.never_proxy, *found.servers))
-            held = routes.without(self._included, networks(self._plan.never_proxy))
+            self._excluded = (*never, *networks(found.servers))
+            held = routes.without(self._included, never)
             claimed = claim(self._plan.pod_name, held)
             self._held = self._stack.enter_context(claimed)
         except BaseException:
@@ -130,6 +127,8 @@ class Vpn:
             # Undone first: the rules go before the listeners that they lead to.
             stack.push_async_exit(self._firewall)
             await self._firewall.start(rules)
+            for missing in self._firewall.without:
+                self._console.hint(f"this kernel lacks what it takes for {missing}")
             for host, (ttl_s, known) in also.items():
                 self._follow(stack, lookup, host, ttl_s, set(known))
             await probe.wait_ready(resolver, names, self._console)
@@ -169,18 +168,9 @@ class Vpn:
         names: tuple[tuple[Address, int], ...],
         bypass: tuple[int, ...],
     ) -> Rules:
-        """Listeners for the families that are there.  IPv6 only where this machine has it."""
-        ports = {4: 0, 6: 0}
+        """Listeners for the families that are there."""
         versions = {each.version for each in (*included, *(address for address, _ in names))}
-        for version in sorted(versions):
-            try:
-                door = _listen("127.0.0.1" if version == 4 else "::1")
-            except OSError as exc:
-                log.info("no IPv%d on this machine: %s", version, exc)
-                continue
-            server = RedirectServer(engine, door, tunnel=tunnel)
-            stack.callback(server.close)
-            ports[version] = server.port
+        ports = open_doors(engine, tunnel, stack.callback, self._firewall.sockets, versions)
         return Rules(
             included=tuple(n for n in included if ports[n.version]),
             excluded=tuple(n for n in excluded if ports[n.version]),

@@ -59,3 +59,10 @@ def test_the_device_of_an_address() -> None:
     assert routes.device_of("10.5.0.1", own) == "tun1"
     assert routes.device_of("203.0.113.1", own) == ""
     assert routes.device_of("no address", own) == ""
+
+
+def test_a_range_within_a_kept_network_is_none() -> None:
+    wide = ipaddress.ip_network("10.0.0.0/8")
+    six = ipaddress.ip_network("fd00::/8")
+    assert routes.outside([SERVICES, six], [wide]) == (six,)
+    assert routes.outside([SERVICES], [ipaddress.ip_network("10.96.7.0/24")]) == (SERVICES,)
