@@ -8,7 +8,7 @@ runs wherever a user's program would.
 Orders: {"do": "up" | "down", "host", "port", "bytes"}         -> {"mb_s"}
         {"do": "echo", "host", "port", "rounds"}               -> {"us": [...]}
         {"do": "connect", "host", "port", "rounds"}            -> {"ms": [...]}
-        {"do": "dns", "host", "name", "rounds", "window"}      -> {"us": [...], "per_s"}
+        {"do": "dns", "host", "name", "rounds", "window", "first"} -> {"us", "per_s"}
         {"do": "env", "name"}                                  -> {"value"}
         {"do": "crowd", "host", "port", "streams", "stopped", "seconds"} -> {"mb_s"}
 Servers: the sandbox's bench server (7007 echo, 7009 sink, 7019 source).
@@ -119,15 +119,16 @@ def env(order: dict) -> dict:
 
 
 def dns(order: dict) -> dict:
-    """Questions for A records over UDP, `window` under way at once; {} in a name is its number."""
-    taken, sent = [], {}
+    """Questions for A records over UDP, `window` under way at once; {} in a name is its number,
+    counted from `first`."""
+    taken, sent, first = [], {}, order.get("first", 0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(PATIENCE_S)
         sock.connect((order["host"], 53))
         began, number = time.perf_counter(), 0
         while len(taken) < order["rounds"]:
             while len(sent) < order.get("window", 1) and number < order["rounds"]:
-                labels = order["name"].format(number).encode().split(b".")
+                labels = order["name"].format(first + number).encode().split(b".")
                 wire = b"".join(bytes([len(label)]) + label for label in labels)
                 sent[number % 65_536] = time.perf_counter()
                 sock.send(

@@ -1,17 +1,15 @@
 """Ask the pod's own name servers, through the tunnel: DNS over TCP (RFC 7766).
 
 Called by: resolver.py.
-Owns: a few idle streams, so that a question takes one round trip.
+Owns: a few streams, which stay open between questions, and the questions under way.
 Never: judges an answer; asks a server that the pod would not ask.
 """
 
 import asyncio
 import ipaddress
 import logging
-import random
 import socket
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from telepresence.errors import TunnelError
 from telepresence.fastpath import Tunnel
@@ -20,8 +18,9 @@ from telepresence.method.vpn.message import Labels, make_query
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0  # resolv.conf(5): a resolver's own, for one server
-IDLE_STREAMS = 8  # CoreDNS closes an idle connection after 10 s; a new one costs nothing but itself
+STREAMS = 8  # CoreDNS answers a stream's questions one by one, and closes an idle one after 10 s
 _CONNECT, _DNS = 1, 53
+_REPLY_BYTES = {1: 10, 4: 22}  # of a SOCKS5 reply, by the type of its address
 
 
 def connect_request(host: str, port: int) -> bytes:
@@ -32,41 +31,79 @@ def connect_request(host: str, port: int) -> bytes:
 
 
 class Stream:
-    """A connection to the pod's name server; the first answer has the SOCKS5 reply in front."""
+    """A connection to a name server of the pod; the first answer has the SOCKS5 reply in front.
 
-    def __init__(self, tunnel: Tunnel, server: str, first: bytes) -> None:
-        fd = tunnel.open_stream(connect_request(server, _DNS) + first)
-        self._sock = socket.socket(fileno=fd)
+    A question costs a send and a callback: no task, and no turn of the loop of its own."""
+
+    def __init__(self, tunnel: Tunnel, server: str) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sock = socket.socket(fileno=tunnel.open_stream(connect_request(server, _DNS)))
+        self._sock.setblocking(False)
+        self._loop.add_reader(self._sock, self._on_readable)
         self._buffer = b""
         self._replied = False
+        self._next_id = 0
+        self.waiting: dict[int, asyncio.Future[bytes]] = {}
+        self.is_open = True
+        self.has_answered = False
 
-    async def exchange(self, message: bytes) -> bytes:
-        await asyncio.get_running_loop().sock_sendall(self._sock, message)
-        return await self.answer()
+    def ask(self, labels: Labels, kind: int) -> "tuple[int, asyncio.Future[bytes]]":
+        """The future ends with EOFError when the stream does."""
+        number = self._next_id = (self._next_id + 1) & 0xFFFF
+        query = make_query(labels, kind, number)
+        future = self.waiting[number] = self._loop.create_future()
+        try:
+            sent = self._sock.send(len(query).to_bytes(2, "big") + query)
+            if sent < len(query) + 2:  # a stream that is so far behind is of no use
+                self.close()
+        except OSError:
+            self.close()
+        return number, future
 
-    async def answer(self) -> bytes:
-        """EOFError: the server has gone, or refused."""
-        if not self._replied:
-            head = await self._take(4)
-            if head[1] != 0:
-                raise EOFError(f"SOCKS reply {head[1]}")
-            await self._take({1: 4, 4: 16}[head[3]] + 2)
-            self._replied = True
-        size = int.from_bytes(await self._take(2), "big")
-        return await self._take(size)
+    def _on_readable(self) -> None:
+        try:
+            more = self._sock.recv(65_536)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if not more:
+            self.close()
+            return
+        self._buffer += more
+        if not self._replied and not self._take_reply():
+            return
+        while len(self._buffer) >= 2:
+            size = int.from_bytes(self._buffer[:2], "big")
+            if len(self._buffer) < size + 2:
+                return
+            answer, self._buffer = self._buffer[2 : size + 2], self._buffer[size + 2 :]
+            self.has_answered = True
+            future = self.waiting.pop(int.from_bytes(answer[:2], "big"), None)
+            if future is not None and not future.done():
+                future.set_result(answer)
 
-    async def _take(self, size: int) -> bytes:
-        loop = asyncio.get_running_loop()
-        while len(self._buffer) < size:
-            more = await loop.sock_recv(self._sock, 65_536)
-            if not more:
-                raise EOFError("end of file")
-            self._buffer += more
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return taken
+    def _take_reply(self) -> bool:
+        if len(self._buffer) < 4 or len(self._buffer) < _REPLY_BYTES.get(self._buffer[3], 4):
+            return False
+        if self._buffer[1] != 0:
+            log.warning("the pod's name server: SOCKS reply %d", self._buffer[1])
+            self.close()
+            return False
+        self._buffer = self._buffer[_REPLY_BYTES[self._buffer[3]] :]
+        self._replied = True
+        return True
 
     def close(self) -> None:
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._loop.remove_reader(self._sock)
         self._sock.close()
+        for future in self.waiting.values():
+            if not future.done():
+                future.set_exception(EOFError("end of file"))
+        self.waiting.clear()
 
 
 class PodLookup:
@@ -75,41 +112,49 @@ class PodLookup:
     def __init__(self, tunnel: Tunnel, servers: Sequence[str]) -> None:
         self._tunnel = tunnel
         self._servers = servers
-        self._idle: list[Stream] = []
+        self._streams: dict[str, list[Stream]] = {server: [] for server in servers}
 
     async def ask(self, labels: Labels, kind: int) -> bytes:
-        query = make_query(labels, kind, random.getrandbits(16))
-        message = len(query).to_bytes(2, "big") + query
-        try:
-            async with asyncio.timeout(TIMEOUT_S * len(self._servers)):
-                while self._idle:
-                    stream = self._idle.pop()
-                    try:
-                        return await self._use(stream, stream.exchange(message))
-                    except (OSError, EOFError):
-                        continue  # it has been idle for too long
-                for server in self._servers:
-                    try:
-                        stream = Stream(self._tunnel, server, message)
-                        return await self._use(stream, stream.answer())
-                    except (OSError, EOFError) as exc:
+        for server in self._servers:
+            for _ in range(STREAMS + 1):  # idle ones may all have been closed meanwhile
+                stream = self._stream(server)
+                was_used = stream.has_answered
+                try:
+                    return await self._answer(stream, labels, kind)
+                except (EOFError, TimeoutError) as exc:
+                    if isinstance(exc, TimeoutError) or not was_used:
                         log.warning("the pod's name server %s: %r", server, exc)
-        except (TimeoutError, ValueError) as exc:
-            raise TunnelError("the pod's name servers do not answer") from exc
-        raise TunnelError("no name server of the pod can be reached")
+                        break
+        raise TunnelError("the pod's name servers do not answer")
 
-    async def _use(self, stream: Stream, work: Coroutine[Any, Any, bytes]) -> bytes:
+    async def _answer(self, stream: Stream, labels: Labels, kind: int) -> bytes:
+        number, future = stream.ask(labels, kind)
+        timer = asyncio.get_running_loop().call_later(TIMEOUT_S, _give_up, future)
         try:
-            answer = await work
-        except BaseException:
-            stream.close()
-            raise
-        if len(self._idle) < IDLE_STREAMS:
-            self._idle.append(stream)
-        else:
-            stream.close()
-        return answer
+            return await future
+        finally:
+            timer.cancel()
+            stream.waiting.pop(number, None)
+
+    def _stream(self, server: str) -> Stream:
+        """One that nobody waits for, a new one, or the least busy."""
+        streams = [each for each in self._streams[server] if each.is_open]
+        self._streams[server] = streams
+        best = min(streams, key=lambda each: len(each.waiting), default=None)
+        if best is not None and (not best.waiting or len(streams) >= STREAMS):
+            return best
+        try:
+            streams.append(Stream(self._tunnel, server))
+        except (OSError, ValueError) as exc:
+            raise TunnelError("the tunnel is closed") from exc
+        return streams[-1]
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        for streams in self._streams.values():
+            while streams:
+                streams.pop().close()
+
+
+def _give_up(future: "asyncio.Future[bytes]") -> None:
+    if not future.done():
+        future.set_exception(TimeoutError("no answer"))
