@@ -24,9 +24,13 @@ from telepresence.values import (
 
 
 def image_name(options: Options, environ: dict[str, str]) -> str:
+    return image_named(options.image, environ)
+
+
+def image_named(image: str | None, environ: dict[str, str]) -> str:
     """--image, or the default behind Telepresence 1's two variables."""
-    if options.image is not None:
-        return options.image
+    if image is not None:
+        return image
     tag = environ.get("TELEPRESENCE_VERSION") or __version__
     registry = (environ.get("TELEPRESENCE_REGISTRY") or "").rstrip("/")
     return f"{registry}/telepresence-agent:{tag}".removeprefix("/")

@@ -7,7 +7,7 @@ Never: asks the cluster.
 
 from telepresence.values import Options, Right, Workload
 
-_POD = (
+POD = (
     Right(verb="create", resource="pods"),
     Right(verb="get", resource="pods"),
     Right(verb="list", resource="pods"),
@@ -16,7 +16,7 @@ _POD = (
     Right(verb="get", resource="pods/log"),
     Right(verb="create", resource="pods/portforward"),
 )
-_USED = tuple(right for right in _POD if (right.verb, right.resource) not in
+_USED = tuple(right for right in POD if (right.verb, right.resource) not in
               {("create", "pods"), ("delete", "pods")})  # fmt: skip
 _SERVICE = tuple(Right(verb=verb, resource="services") for verb in ("create", "get", "delete"))
 _LEASES = tuple(
@@ -37,8 +37,8 @@ def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
         )  # fmt: skip
         return (*_USED, Right(verb="get", resource=plural, group=group))
     if workload is None:
-        return (*_POD, *_SERVICE) if options.expose else _POD
-    return (*_POD, *_LEASES, *_of_workload(workload.plural, workload.group))
+        return (*POD, *_SERVICE) if options.expose else POD
+    return (*POD, *_LEASES, *_of_workload(workload.plural, workload.group))
 
 
 def rules(needed: tuple[Right, ...]) -> str:

@@ -120,10 +120,12 @@ class Options:
 class Task:
     """A command that is no session."""
 
-    name: str  # "status", "restore"
+    name: str  # "status", "restore", "doctor"
     context: str | None
     namespace: str | None
-    all: bool  # namespaces
+    all: bool = False  # namespaces
+    method: str | None = None  # doctor: of this method alone
+    image: str | None = None  # doctor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ _EPILOG = """\
 other commands (telepresence COMMAND --help):
   status     who has a session here and in the namespace, and what is swapped
   restore    undo what sessions left that were killed together with their guards
+  doctor     what of this machine and the cluster stands in the way of each method
   rbac       print the Role that a session needs: telepresence rbac OPTIONS-OF-THE-SESSION
 
 examples:

@@ -9,13 +9,15 @@ import argparse
 
 from telepresence.cli.words import network, proxied
 
+METHODS = ("inject-tcp", "vpn-tcp", "container")
+
 
 def add_to(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the network").add_argument
     add(
         "-m",
         "--method",
-        choices=["inject-tcp", "vpn-tcp", "container"],
+        choices=METHODS,
         help="how the command reaches the cluster: vpn-tcp, by firewall rules for the whole "
         "machine, which needs root; inject-tcp, by a preloaded library; container, in a container "
         "that shares the network of a proxy container (default: container with --docker-run, else "

@@ -1,4 +1,4 @@
-"""The commands that are no session: status, restore, rbac.
+"""The commands that are no session: status, restore, doctor, rbac.
 
 Called by: cli.
 Owns: their words, of which the first decides.
@@ -7,6 +7,7 @@ Never: asks the cluster.
 
 import argparse
 
+from telepresence.cli.method import METHODS
 from telepresence.cli.words import not_empty
 from telepresence.values import Task
 
@@ -15,6 +16,8 @@ _ABOUT = {
     "swapped.",
     "restore": "Undo what sessions left that died without undoing it: those of this machine, and "
     "in the namespace those of others whose leases have ended.  Live sessions are left alone.",
+    "doctor": "What of this machine and of the cluster stands in the way of each method, a line "
+    "each with what to do.  The exit code is 1 when something does.",
 }
 
 
@@ -27,6 +30,9 @@ def take(argv: list[str], make_parser: type[argparse.ArgumentParser]) -> Task | 
     add = parser.add_argument
     add("--context", type=not_empty, metavar="NAME", help="default: the kubeconfig's current one")
     add("--namespace", type=not_empty, metavar="NAME", help="default: the context's")
-    add("--all", action="store_true", help="every namespace (default: that one)")
-    given = parser.parse_args(words)
-    return Task(name=name, context=given.context, namespace=given.namespace, all=given.all)
+    if name == "doctor":
+        add("-m", "--method", choices=METHODS, help="default: all; the exit code is vpn-tcp's")
+        add("--image", type=not_empty, metavar="NAME:TAG", help="default: that of this version")
+    else:
+        add("--all", action="store_true", help="every namespace (default: that one)")
+    return Task(name=name, **vars(parser.parse_args(words)))

@@ -28,7 +28,7 @@ from telepresence.values import Facts, Options, Right, Workload
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
-async def _allowed(api: Api, right: Right) -> bool:
+async def allowed(api: Api, right: Right) -> bool:
     """Kubernetes, "Authorization overview": every user may ask this about themselves."""
     resource, _, subresource = right.resource.partition("/")
     attributes = {"namespace": api.namespace, "verb": right.verb, "resource": resource}
@@ -57,7 +57,7 @@ async def _version(api: Api) -> tuple[tuple[int, int], bool]:
     return (major, minor), openshift
 
 
-async def _kubectl(api: Api) -> str | None:
+async def kubectl(api: Api) -> str | None:
     """oc for an OpenShift server, else kubectl, as Telepresence 1 chose."""
     kubectl, oc = shutil.which("kubectl"), shutil.which("oc")
     if oc is None or kubectl is None:
@@ -170,21 +170,21 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
     named, pods = await _workload(api, options)
     needed = rights(options, named)
     low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, named))
-    kubectl, version, access, engine, no_supervisor, allowed = await asyncio.gather(
-        _kubectl(api),
+    client, version, access, engine, no_supervisor, may = await asyncio.gather(
+        kubectl(api),
         _version(api) if low and not pods else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
         engines.look(options, environ),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
-        asyncio.gather(*(_allowed(api, right) for right in needed)),
+        asyncio.gather(*(allowed(api, right) for right in needed)),
     )
     return Facts(
         context=api.context,
         namespace=api.namespace,
         server=api.server,
         needed=needed,
-        denied=tuple(r for r, may in zip(needed, allowed, strict=True) if not may),
-        kubectl=kubectl,
+        denied=tuple(r for r, allows in zip(needed, may, strict=True) if not allows),
+        kubectl=client,
         direct=access is not None,
         program=program,
         shell=shell,

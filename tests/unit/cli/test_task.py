@@ -1,4 +1,4 @@
-"""status and restore: their words."""
+"""status, restore and doctor: their words."""
 
 import pytest
 
@@ -20,7 +20,16 @@ def test_other_words_are_a_sessions(argv: list[str]) -> None:
     assert cli.parse_task(argv) is None
 
 
-@pytest.mark.parametrize("argv", [["status", "x"], ["restore", "--al"], ["restore", "-m", "x"]])
+def test_the_doctor_may_be_asked_about_one_method() -> None:
+    assert cli.parse_task(["doctor", "-m", "inject-tcp", "--image", "a:b"]) == Task(
+        name="doctor", context=None, namespace=None, method="inject-tcp", image="a:b"
+    )
+
+
+@pytest.mark.parametrize("argv", [
+    ["status", "x"], ["restore", "--al"], ["restore", "-m", "x"], ["doctor", "--all"],
+    ["doctor", "-m", "x"],
+])  # fmt: skip
 def test_misuse_is_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         cli.parse_task(argv)

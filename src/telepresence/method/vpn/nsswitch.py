@@ -1,6 +1,6 @@
 """Say whether libc would ever ask a name server for a name that ends in .local.
 
-Called by: method/vpn/probe.py, doctor.
+Called by: method/vpn/probe.py, method/vpn/whole.py, doctor.
 Owns: nothing.
 Never: asks anybody; changes a file.
 """
@@ -35,22 +35,22 @@ def hosts_line(path: Path = NSSWITCH) -> str:
     return next((line.strip() for line in lines if line.startswith("hosts:")), "")
 
 
-def take_domains(texts: Iterable[str]) -> list[str]:
-    """Those that resolved.conf(5) routes to name servers."""
+def take_options(texts: Iterable[str], wanted: str) -> list[str]:
+    """The words of an option of resolved.conf(5), of all lines that set it."""
     found: list[str] = []
     for text in texts:
         for line in text.splitlines():
             key, _, value = line.partition("=")
-            if key.strip() == "Domains":
+            if key.strip() == wanted:
                 found += value.split()
     return found
 
 
-def resolved_domains() -> list[str]:
+def resolved_options(wanted: str) -> list[str]:
     paths = [Path(place) / "resolved.conf" for place in RESOLVED[:1]]
     for place in RESOLVED:
         paths += sorted(Path(place, "resolved.conf.d").glob("*.conf"))
-    return take_domains(map(_read, paths))
+    return take_options(map(_read, paths), wanted)
 
 
 def swallower(
@@ -73,7 +73,7 @@ def swallower(
                     f"write {word}_minimal there",
                 )
         elif word == "resolve":
-            domains = resolved_domains() if routed is None else routed
+            domains = resolved_options("Domains") if routed is None else routed
             if not any(f".{domain}".endswith("." + each.lstrip("~")) for each in domains):
                 return Swallower(
                     "systemd-resolved, which libc asks (resolve in /etc/nsswitch.conf), sends "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from telepresence.method.vpn.nsswitch import hosts_line, swallower, take_domains
+from telepresence.method.vpn.nsswitch import hosts_line, swallower, take_options
 
 MDNS, RESOLVE = "mdns4 [NOTFOUND=return]", "resolve [!UNAVAIL=return]"
 
@@ -35,7 +35,7 @@ def test_another_domain_of_the_cluster_is_nobodys() -> None:
 
 
 def test_domains_of_resolved() -> None:
-    assert take_domains(["[Resolve]\nDomains=a ~b\n#Domains=no\n", "Domains = c\n"]) == [
+    assert take_options(["[Resolve]\nDomains=a ~b\n#Domains=no\n", "Domains = c\n"], "Domains") == [
         "a", "~b", "c",
     ]  # fmt: skip
 
