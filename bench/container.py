@@ -54,7 +54,8 @@ def start(folder: Path) -> float:
     subprocess.run(session(folder, "--rm", IMAGE, "true"), check=True)
     log = (folder / "log").read_text()
     stages = {
-        name: float(at) for at, name in re.findall(r"^\S+ +([0-9.]+) .*stage: (.+)$", log, re.M)
+        name: float(at)
+        for at, name in re.findall(r"^\S+ +([0-9.]+) .*stage: (.+) after", log, re.M)
     }
     return stages["process started"] - stages["tunnel up"]
 

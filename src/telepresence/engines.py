@@ -6,11 +6,14 @@ Never: starts or changes anything in the engine.
 """
 
 import asyncio
+import re
 import shutil
 from pathlib import Path
 from typing import Any, TypedDict
 
 from telepresence.values import Options
+
+_HERE = re.compile(r"$|(unix|npipe|fd):|tcp://(localhost|127(\.\d+){3}|\[::1\])(:|/|$)")
 
 
 class Engine(TypedDict):
@@ -42,8 +45,7 @@ async def _engine(program: str, environ: dict[str, str]) -> tuple[str | None, st
     if "podman" not in Path(path).name and "nerdctl" not in Path(path).name:
         ask = [path, "context", "inspect", "--format={{.Endpoints.docker.Host}}"]
         host = environ.get("DOCKER_HOST") or (await _said(ask))[1].strip()
-    is_here = host.startswith(("unix:", "npipe:", "fd:")) or not host
-    return path, "" if is_here else host
+    return path, "" if _HERE.match(host) else host
 
 
 async def _compose(

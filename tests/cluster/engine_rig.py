@@ -40,9 +40,9 @@ def docker(*words: str) -> str:
 
 
 def held() -> tuple[str, str, str]:
-    """Containers, volumes and networks, each by its id."""
-    volumes, networks = docker("volume", "ls", "-q"), docker("network", "ls", "-q")
-    return docker("ps", "-aq"), volumes, networks
+    """Containers, volumes and networks; an engine that starts makes its own networks anew."""
+    networks = docker("network", "ls", "--format", "{{.Name}} {{.Driver}}")
+    return docker("ps", "-aq"), docker("volume", "ls", "-q"), networks
 
 
 def proxies() -> list[str]:

@@ -12,10 +12,10 @@ from telepresence.method.container.run_words import SHORT, divide, take_options,
 OPTION = re.compile(r"^  (?:-(\w), |    )--([\w-]+)( \S+)?(?:  |$)", re.M)
 
 
-def test_the_installed_engine_takes_values_where_we_think_so() -> None:
-    engine = shutil.which("docker") or shutil.which("podman")
-    if engine is None:
-        pytest.skip("no docker and no podman here: sandbox/sandbox docker up installs one")
+@pytest.mark.parametrize("engine", ["docker", "podman", "nerdctl"])
+def test_the_installed_engine_takes_values_where_we_think_so(engine: str) -> None:
+    if shutil.which(engine) is None:
+        pytest.skip(f"no {engine} here; sandbox/sandbox docker up installs docker")
     shown = subprocess.run([engine, "run", "--help"], capture_output=True, text=True, check=True)
     options = OPTION.findall(shown.stdout)
     assert len(options) > 80
