@@ -2,6 +2,7 @@
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import time
@@ -46,8 +47,13 @@ def test_the_engine_is_restarted(telepresence: Telepresence) -> None:
     before = docker("ps", "-aq")
     with telepresence.running(*RUN, BASE, *SLEEP) as process:
         wait_up(process)
-        os.kill(int(DOCKERD.read_text()), signal.SIGTERM)
+        number = int(DOCKERD.read_text())
+        ending = os.pidfd_open(number)
+        os.kill(number, signal.SIGTERM)
         assert process.wait(DEADLINE_S) != 0
+        readable, _, _ = select.select([ending], [], [], DEADLINE_S)
+        assert readable
+        os.close(ending)
     subprocess.run([SANDBOX, "docker", "up"], check=True, capture_output=True, timeout=120)
     until(lambda: docker("ps", "-aq") == before, 20)
     until(lambda: not telepresence.journals(), 20)

@@ -8,13 +8,24 @@ Never: runs the engine.
 import csv
 import hashlib
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from telepresence.errors import MethodError
 from telepresence.values import CONTAINERS_OWN, ContainerRun, Plan, Port
 
 # Inside the proxy container, in the user's way as little as may be: values.CONTAINERS_OWN.
 CARRIER_PORT, BACK_PORT = CONTAINERS_OWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a port of a container can be reached."""
+
+    host: str
+    port: int
+    source: str = ""  # an address that this machine must have, or the place is another's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +95,10 @@ class Containers:
             run.service,
         )  # fmt: skip
 
-    def port(self, number: int) -> list[str]:
-        return [self.program, "port", self.proxy, f"{number}/tcp"]
+    def networks(self) -> list[str]:
+        """What take_places() reads."""
+        shown = "--format={{json .NetworkSettings}}"
+        return [self.program, "container", "inspect", shown, self.proxy]
 
     def wait(self) -> tuple[str, ...]:
         """A command that ends with the exit code of the user's container."""
@@ -130,6 +143,19 @@ def _gateways_ports(plan: Plan) -> list[str]:
     ]
 
 
-def take_port(said: str) -> int:
-    """Of `docker port`: 127.0.0.1:32768.  ValueError: nothing of the kind."""
-    return int(said.split()[0].rpartition(":")[2])
+def take_places(said: str, number: int) -> tuple[Place, ...]:
+    """Where a port of the proxy container is, the best first: at its own address, if the bridge is
+    this machine's; and published, which the engine's own proxy copies from.  MethodError: nowhere.
+    """
+    try:
+        settings = json.loads(said)
+        published = int(settings["Ports"][f"{number}/tcp"][0]["HostPort"])
+        nets = (settings.get("Networks") or {}).values()
+        direct = [Place(host=net["IPAddress"], port=number, source=net["Gateway"])
+                  for net in nets if net.get("IPAddress") and net.get("Gateway")]  # fmt: skip
+    except (KeyError, IndexError, TypeError, ValueError) as exc:
+        raise MethodError(
+            f"the engine does not say where port {number} of the proxy container is: {exc!r}",
+            hint="docker container inspect shows it, when an engine publishes ports",
+        ) from exc
+    return (*direct, Place(host="127.0.0.1", port=published))

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Protocol
 
 from telepresence import hello
-from telepresence.errors import ProtocolError, TunnelError
+from telepresence.errors import InternalError, ProtocolError, TunnelError
 from telepresence.fastpath import (
     CarrierLost,
     DialRefused,
@@ -27,10 +27,12 @@ from telepresence.fastpath import (
     Tunnel,
     TunnelBroken,
 )
+from telepresence.method.container.engine import Place
 
 log = logging.getLogger(__name__)
 
 HELLO_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 1.0  # it is on this machine
 GIVE_UP_S = 8.0  # the gateway waits for 10 s
 PAUSE_S = 0.02
 
@@ -51,7 +53,7 @@ class Keeping(Protocol):
 
 
 class Hop:
-    """async with Hop(keeper, tunnel, port=..., session=..., secret=...): ...
+    """async with Hop(keeper, tunnel, places=..., session=..., secret=...): ...
 
     The tunnel is the hop's, which closes it."""
 
@@ -60,13 +62,13 @@ class Hop:
         keeping: Keeping,
         tunnel: Tunnel,
         *,
-        port: int,
+        places: tuple[Place, ...],
         session: bytes,
         secret: bytes,
         on_exposed: Callable[[Listening | DialRefused], None] | None = None,
     ) -> None:
         self._keeping = keeping
-        self._port, self._session, self._secret = port, session, secret
+        self._places, self._session, self._secret = places, session, secret
         self._lost = asyncio.Event()
         self._renewer: asyncio.Task[None] | None = None
         self._tunnel, self._on_exposed = tunnel, on_exposed
@@ -122,19 +124,38 @@ class Hop:
             except (OSError, EOFError, TimeoutError) as exc:
                 if time.monotonic() >= deadline:
                     raise TunnelError(
-                        f"the proxy container does not answer on 127.0.0.1:{self._port}: {exc}",
+                        f"the proxy container does not answer on "
+                        f"{self._places[-1].host}:{self._places[-1].port}: {exc}",
                         hint="does the engine publish ports on this machine's loopback?",
                     ) from exc
                 await asyncio.sleep(PAUSE_S)
             else:
                 return
 
+    async def _connect(self) -> tuple[socket.socket, Place]:
+        """To the first of the places that answers.  OSError: what the last one says."""
+        loop = asyncio.get_running_loop()
+        for place in self._places:
+            carrier = socket.socket()
+            carrier.setblocking(False)
+            try:
+                if place.source:
+                    carrier.bind((place.source, 0))
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await loop.sock_connect(carrier, (place.host, place.port))
+            except BaseException as exc:
+                carrier.close()
+                if place is self._places[-1] or not isinstance(exc, OSError):
+                    raise
+            else:
+                return carrier, place
+        raise InternalError("no place of the proxy container is known")
+
     async def _carry_once(self) -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.closing(socket.socket()) as carrier:
-            carrier.setblocking(False)
+        carrier, place = await self._connect()
+        with contextlib.closing(carrier):
             async with asyncio.timeout(HELLO_TIMEOUT_S):
-                await loop.sock_connect(carrier, ("127.0.0.1", self._port))
                 received = self._tunnel.detach()
                 await loop.sock_sendall(
                     carrier, hello.make_hello(self._session, self._secret, received)
@@ -147,6 +168,7 @@ class Hop:
                     data += more
             if welcome.code is not hello.Code.WELCOME:
                 raise TunnelError(f"the proxy container refuses its carrier: {welcome.code.name}")
+            carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._tunnel.attach(carrier.fileno(), welcome.received)
             carrier.detach()
-        log.info("the proxy container is attached over 127.0.0.1:%d", self._port)
+        log.info("the proxy container is attached over %s:%d", place.host, place.port)

@@ -21,7 +21,12 @@ from telepresence.errors import MethodError, TunnelError
 from telepresence.fastpath import Engine, Tunnel
 from telepresence.journal import Entry
 from telepresence.method.container import compose, variables
-from telepresence.method.container.engine import BACK_PORT, CARRIER_PORT, Containers, take_port
+from telepresence.method.container.engine import (
+    BACK_PORT,
+    CARRIER_PORT,
+    Containers,
+    take_places,
+)
 from telepresence.method.container.hop import Exposing, Hop, Keeping
 from telepresence.proc import bound_to_us
 from telepresence.values import ContainerRun, Environment, Launch, Plan
@@ -113,17 +118,27 @@ class _Proxy:
 
     async def wait_word(self, word: str) -> None:
         """MethodError: it ended instead."""
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while (said := await self._line()).startswith("say "):
-                self._say(said.removeprefix("say "))
-            if said != word:
-                assert self._logger is not None
-                await asyncio.wait([self._logger], timeout=GRACE_S)
-                raise MethodError(
-                    f"the proxy container does not start: {self._reason()}",
-                    hint="its image is the agent's, and the engine must have it or find it "
-                    "(docs/container.md)",
-                )
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while (said := await self._line()).startswith("say "):
+                    self._say(said.removeprefix("say "))
+        except TimeoutError as exc:
+            raise MethodError(
+                f"the proxy container is not {word} after {START_TIMEOUT_S:.0f} s: "
+                f"{self._reason()}",
+                hint=f"does {self._argv[0]} run other containers?",
+            ) from exc
+        if said == word:
+            return
+        assert self._logger is not None
+        await asyncio.wait([self._logger], timeout=GRACE_S)
+        if word == "listening":
+            raise MethodError(
+                f"the proxy container does not start: {self._reason()}",
+                hint="its image is the agent's, and the engine must have it or find it "
+                "(docs/container.md)",
+            )
+        raise MethodError(self._reason(), hint="the proxy container said so, and ended")
 
     async def wait_end(self, keeping: Keeping) -> None:
         assert self._process is not None
@@ -210,12 +225,13 @@ async def _enter_hops(
     """The way from the container to the pod, and that to the laptop's own ports."""
 
     async def enter(tunnel: Tunnel, number: int, exposing: Exposing | None = None) -> None:
-        port = take_port(await _ask(both.port(number)))
+        places = take_places(networks, number)
         on_exposed = None if exposing is None else exposing.on_event
-        hop = Hop(ends.keeping, tunnel, port=port, session=plan.session, secret=secret,
+        hop = Hop(ends.keeping, tunnel, places=places, session=plan.session, secret=secret,
                   on_exposed=on_exposed)  # fmt: skip
         await stack.enter_async_context(hop)
 
+    networks = await _ask(both.networks())
     onward = Tunnel(ends.engine, role="agent")
     onward.join(ends.tunnel)
     await enter(onward, CARRIER_PORT)

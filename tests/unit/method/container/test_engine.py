@@ -1,12 +1,14 @@
 """What is said to an engine."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from telepresence import cli
-from telepresence.method.container.engine import Containers, take_port
+from telepresence.errors import MethodError
+from telepresence.method.container.engine import Containers, Place, take_places
 from telepresence.method.container.run_words import divide
 from telepresence.plan import make_plan
 from telepresence.values import Facts, Mounting, Plan, Port
@@ -104,8 +106,14 @@ def test_podman_shares_neither_host_name_nor_lack_of_proxies() -> None:
     assert not any(word.startswith("--hostname") for word in user("nginx"))
 
 
-def test_the_port_that_the_engine_chose() -> None:
-    assert take_port("127.0.0.1:32768\n") == 32768
-    assert take_port("0.0.0.0:1\n[::]:2\n") == 1
-    with pytest.raises(ValueError, match="invalid literal"):
-        take_port("no\n")
+def test_a_port_is_at_the_containers_own_address_and_published() -> None:
+    net = {"IPAddress": "172.17.0.2", "Gateway": "172.17.0.1"}
+    ports = {"41041/tcp": [{"HostIp": "127.0.0.1", "HostPort": "32768"}]}
+    said = json.dumps({"Ports": ports, "Networks": {"bridge": net, "none": {"IPAddress": ""}}})
+    published = Place(host="127.0.0.1", port=32768)
+    direct = Place(host="172.17.0.2", port=41041, source="172.17.0.1")
+    assert take_places(said, 41041) == (direct, published)
+    assert take_places(json.dumps({"Ports": ports, "Networks": None}), 41041) == (published,)
+    for wrong in ("{}", json.dumps({"Ports": {"41041/tcp": None}}), "no", "null"):
+        with pytest.raises(MethodError, match="does not say where port 41041"):
+            take_places(wrong, 41041)

@@ -14,6 +14,7 @@ from telepresence.agent.serve import Session, Settings, listen
 from telepresence.errors import TunnelError
 from telepresence.fastpath import DialRefused, Engine, Event, Listening, Tunnel
 from telepresence.method.container import hop
+from telepresence.method.container.engine import Place
 from telepresence.method.container.hop import Hop
 from telepresence.tunnel.exposed import ExposedPorts
 
@@ -55,8 +56,9 @@ class Ends:
     running: "asyncio.Task[str]"
     told: list[object] = field(default_factory=list)
 
-    def hop(self, secret: bytes = SECRET, port: int = 0) -> Hop:
-        return Hop(self.keeping, self.tunnel, port=port or self.port, session=SESSION,
+    def hop(self, *before: Place, secret: bytes = SECRET, port: int = 0) -> Hop:
+        places = (*before, Place(host="127.0.0.1", port=port or self.port))
+        return Hop(self.keeping, self.tunnel, places=places, session=SESSION,
                    secret=secret, on_exposed=self.told.append)  # fmt: skip
 
 
@@ -103,6 +105,24 @@ def test_a_carrier_that_is_lost_is_renewed() -> None:
                 await until(lambda: bool(made.gateway.tunnel.stats()["attached"]))
                 await until(lambda: bool(made.tunnel.stats()["attached"]))
             assert not made.keeping.failures
+
+    asyncio.run(scene())
+
+
+def test_a_place_that_is_not_of_this_machine_is_left_alone() -> None:
+    """192.0.2.1 is nobody's (RFC 5737): nothing is sent to a bridge of somebody else's."""
+
+    async def scene() -> None:
+        async with ends() as made:
+            with socket.create_server(("127.0.0.1", 0)) as door:
+                port = door.getsockname()[1]
+                others = Place(host="127.0.0.1", port=port, source="192.0.2.1")
+                own = Place(host="127.0.0.1", port=made.port, source="127.0.0.2")
+                async with made.hop(others, own, port=port):
+                    await made.gateway.attached.wait()
+                door.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    door.accept()
 
     asyncio.run(scene())
 
