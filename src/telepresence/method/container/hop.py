@@ -168,7 +168,6 @@ class Hop:
                     data += more
             if welcome.code is not hello.Code.WELCOME:
                 raise TunnelError(f"the proxy container refuses its carrier: {welcome.code.name}")
-            carrier.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._tunnel.attach(carrier.fileno(), welcome.received)
             carrier.detach()
         log.info("the proxy container is attached over %s:%d", place.host, place.port)
