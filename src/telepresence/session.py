@@ -111,7 +111,7 @@ async def _plan(options: Options, console: Console) -> AsyncIterator["tuple[Api,
         plan = make_plan(
             options, facts, session=secrets.token_bytes(16), secret=secrets.token_bytes(32)
         )
-        for note in plan.notes:
+        for note in (*plan.notes, *inject.notes(plan)):
             console.say(note)
         yield connection, plan
     finally:

@@ -45,6 +45,15 @@ def prompt(plan: Plan) -> dict[bytes, bytes]:
     return {b"TELEPRESENCE_CONTEXT": plan.context.encode(), b"PROMPT_COMMAND": PROMPT}
 
 
+def notes(plan: Plan) -> tuple[str, ...]:
+    """What the user should know before the start: on macOS, why the first one takes longer."""
+    mirror = system_mirror() if plan.shim is not None else None
+    if mirror is None or mirror.is_made():
+        return ()
+    why = "macOS keeps the library out of its own programs"
+    return (f"{why}: copies of them are made in {mirror.folder}, this once",)
+
+
 NO_SEARCH = SearchList()
 LABELS_SIZE = 1 << 20  # room for 26,000 sockets (preload/label.h), on disk only where it is used
 

@@ -94,6 +94,10 @@ class Mirror:
             return program, argv
         return self._found(words[0]), (*words, program, *argv[1:])
 
+    def is_made(self) -> bool:
+        """Whether an earlier session has; some copies may be out of date."""
+        return bool(self._read_index())
+
     def refresh(self) -> int:
         """Make what is missing or has changed; returns how many copies and links that were.
 

@@ -44,6 +44,21 @@ def engine() -> Iterator[Engine]:
         yield made
 
 
+def test_the_first_copies_of_macos_programs_are_announced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    root = tmp_path / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "ls").write_text("#!/bin/sh\n")
+    mirror = Mirror(tmp_path / "mirror", root=root, machine="arm64")
+    monkeypatch.setattr(inject, "system_mirror", lambda: mirror)
+    (note,) = inject.notes(PLAN)
+    assert str(mirror.folder) in note
+    assert inject.notes(dataclasses.replace(PLAN, shim=None)) == ()
+    mirror.refresh()
+    assert inject.notes(PLAN) == ()
+
+
 def inside(
     engine: Engine,
     look: Callable[[Launch, dict[str, str]], None],
