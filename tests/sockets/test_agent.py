@@ -75,8 +75,9 @@ class Agent:
 
     def join(self, tunnel: Tunnel) -> None:
         sock, welcome = self.carrier(tunnel.detach())
-        assert welcome.code is hello.Code.WELCOME
-        tunnel.attach(sock.detach(), welcome.received)
+        with sock:  # until it is the tunnel's
+            assert welcome.code is hello.Code.WELCOME
+            tunnel.attach(sock.detach(), welcome.received)
 
     def end(self) -> tuple[int, str]:
         """Its exit code and what it said, once it has ended by itself."""

@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +33,8 @@ from telepresence.fastpath import (
 )
 
 log = logging.getLogger(__name__)
+
+Carriers = asyncio.Queue[socket.socket]
 
 CARRIER_PORT = 9040
 SOCKS_PORT = 9050  # Telepresence 1's and Tor's
@@ -68,6 +70,34 @@ def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
     return listener
 
 
+async def _accept(listener: socket.socket, carriers: Carriers) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            carrier, _ = await loop.sock_accept(listener)
+        except OSError as exc:  # out of descriptors: the next client may have better luck
+            log.warning("accepting a carrier: %s", exc)
+            await asyncio.sleep(0.1)
+            continue
+        await carriers.put(carrier)
+
+
+@contextlib.asynccontextmanager
+async def accepting(listener: socket.socket) -> AsyncIterator[Carriers]:
+    """Carriers as they come, for one session after another: accepting does not end with a session,
+    since an accept that is cancelled may lose a carrier.  The listener is closed at the end."""
+    carriers: Carriers = asyncio.Queue(BACKLOG)
+    with listener:
+        task = asyncio.get_running_loop().create_task(_accept(listener, carriers))
+        try:
+            yield carriers
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            while not carriers.empty():
+                carriers.get_nowait().close()
+
+
 class Session:
     """The end of one session that is dialled, for as long as its client comes back in time."""
 
@@ -89,7 +119,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadline: asyncio.TimerHandle | None = None
 
-    async def run(self, carriers: socket.socket) -> str:
+    async def run(self, carriers: Carriers) -> str:
         """Serve until the session is over; returns why."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -97,7 +127,7 @@ class Session:
         loop.add_reader(self._engine.event_fd, self._on_events)
         if self._settings.session is not None:
             self._expect_client(self._settings.first_client_timeout_s, "no client came")
-        self._spawn(self._accept(carriers))
+        self._spawn(self._take(carriers))
         try:
             return await self._over
         finally:
@@ -127,16 +157,9 @@ class Session:
             timeout_s, self._end, f"{otherwise} for {timeout_s:g} s: the session is over"
         )
 
-    async def _accept(self, carriers: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _take(self, carriers: Carriers) -> None:
         while True:
-            try:
-                carrier, _ = await loop.sock_accept(carriers)
-            except OSError as exc:  # out of descriptors: the next client may have better luck
-                log.warning("accepting a carrier: %s", exc)
-                await asyncio.sleep(0.1)
-                continue
-            self._spawn(self._greet(carrier))
+            self._spawn(self._greet(await carriers.get()))
 
     async def _greet(self, carrier: socket.socket) -> None:
         """Read the HELLO of a new carrier and, if it is ours, hand it to the tunnel."""
@@ -232,7 +255,7 @@ class Session:
 async def serve(settings: Settings) -> str:
     """Run the agent until its session is over, a standing one until it is told to stop; returns
     the reason in words.  Nothing of a session is there for the next."""
-    with listen(settings.carrier_port) as carriers:
+    async with accepting(listen(settings.carrier_port)) as carriers:
         while True:
             with contextlib.ExitStack() as stack:
                 plain = stack.enter_context(listen(settings.socks_port))

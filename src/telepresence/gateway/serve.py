@@ -23,7 +23,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from telepresence.agent.serve import Session, Settings, listen
+from telepresence.agent.serve import Session, Settings, accepting, listen
 from telepresence.errors import MethodError, TunnelError
 from telepresence.exposure import Exposure
 from telepresence.fastpath import DatagramRedirect, Engine, RedirectServer, Tunnel
@@ -165,12 +165,12 @@ async def _open_ports(
     _tell("open")
 
 
-def _back(wanted: Wanted, stack: contextlib.AsyncExitStack) -> list["asyncio.Task[str]"]:
+async def _back(wanted: Wanted, stack: contextlib.AsyncExitStack) -> list["asyncio.Task[str]"]:
     """The agent of the laptop, which asks it to listen; in an engine of its own."""
     if not wanted.back_port:
         return []
     settings = dataclasses.replace(wanted.settings, carrier_port=wanted.back_port)
-    carriers = stack.enter_context(listen(settings.carrier_port, "0.0.0.0"))
+    carriers = await stack.enter_async_context(accepting(listen(settings.carrier_port, "0.0.0.0")))
     engine = Engine()
     stack.callback(engine.close)
     return [asyncio.ensure_future(Session(settings, engine).run(carriers))]
@@ -179,11 +179,12 @@ def _back(wanted: Wanted, stack: contextlib.AsyncExitStack) -> list["asyncio.Tas
 async def serve(wanted: Wanted) -> str:
     """Run until the laptop has gone; returns why."""
     async with contextlib.AsyncExitStack() as stack:
-        carriers = stack.enter_context(listen(wanted.settings.carrier_port, "0.0.0.0"))
+        listener = listen(wanted.settings.carrier_port, "0.0.0.0")
+        carriers = await stack.enter_async_context(accepting(listener))
         engine = Engine()
         stack.callback(engine.close)
         session = Session(wanted.settings, engine, role="laptop")
-        running = [asyncio.ensure_future(session.run(carriers)), *_back(wanted, stack)]
+        running = [asyncio.ensure_future(session.run(carriers)), *await _back(wanted, stack)]
         _tell("listening")
 
         async def prepare() -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from telepresence.agent.serve import Session, Settings, listen
+from telepresence.agent.serve import Session, Settings, accepting, listen
 from telepresence.errors import TunnelError
 from telepresence.fastpath import DialRefused, Engine, Event, Listening, Tunnel
 from telepresence.method.container import hop
@@ -71,7 +71,9 @@ async def ends(role: str = "laptop") -> AsyncIterator[Ends]:
     )
     carriers = listen(0)
     gateway = Session(settings, far, role="laptop" if role == "laptop" else "agent")
-    running = asyncio.ensure_future(gateway.run(carriers))
+    arriving = contextlib.AsyncExitStack()
+    arrivals = await arriving.enter_async_context(accepting(carriers))
+    running = asyncio.ensure_future(gateway.run(arrivals))
     tunnel = Tunnel(near, role="agent" if role == "laptop" else "laptop")
     keeping = Keeping(near)
     loop = asyncio.get_running_loop()
@@ -85,7 +87,7 @@ async def ends(role: str = "laptop") -> AsyncIterator[Ends]:
         await asyncio.wait([running])
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-        carriers.close()
+        await arriving.aclose()
         near.close()
         far.close()
 
