@@ -21,6 +21,7 @@ PROGRAMS = (
     (SUPERVISOR, f"supervisor/{SUPERVISOR}", "method"),
     ("telepresence-sftp", "sftp/telepresence-sftp", "volumes"),
     ("telepresence-realpaths", "realpaths/telepresence-realpaths", "volumes"),
+    ("telepresence-locks", "sftp/libtelepresence-locks.so", "volumes"),
     ("telepresence-anyuid", "sftp/libtelepresence-anyuid.so", "agent"),
 )
 

@@ -57,7 +57,7 @@ static struct cursor cursor_of(const void *bytes, size_t n_bytes)
 /* sshfs says "/." for the root of all and never ends another path in a slash. */
 static char *path_of(struct text text)
 {
-    if (text.len == 2 && memcmp(text.at, "/.", 2) == 0)
+    if (is_text(text, "/.", 2))
         text.len = 0;
     char *path = must(malloc(text.len + 1));
     if (text.len > 0)
@@ -79,7 +79,7 @@ static bool is_in_volume(const struct ahead *h, const char *path)
 static struct directory **find_directory(struct ahead *h, struct text handle)
 {
     struct directory **at = &h->directories;
-    while (*at != NULL && ((*at)->len != handle.len || memcmp((*at)->handle, handle.at, handle.len)))
+    while (*at != NULL && !is_text(handle, (*at)->handle, (*at)->len))
         at = &(*at)->next;
     return at;
 }

@@ -35,7 +35,7 @@ static void content_release(struct content *c)
 struct file *files_find(struct files *f, struct text path)
 {
     struct file *file = f->buckets[bucket_of(path.at, path.len)];
-    while (file != NULL && (strlen(file->path) != path.len || memcmp(file->path, path.at, path.len)))
+    while (file != NULL && !is_text(path, file->path, strlen(file->path)))
         file = file->next;
     return file;
 }

@@ -60,7 +60,7 @@ struct onward *onward_open(struct relay *r)
 static struct reading **find(struct onward *o, struct text handle)
 {
     struct reading **at = &o->readings;
-    while (*at != NULL && ((*at)->len != handle.len || memcmp((*at)->handle, handle.at, handle.len)))
+    while (*at != NULL && !is_text(handle, (*at)->handle, (*at)->len))
         at = &(*at)->next;
     return at;
 }

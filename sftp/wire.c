@@ -75,9 +75,15 @@ uint64_t take_u64(struct cursor *c)
 
 struct text take_text(struct cursor *c)
 {
+    static const unsigned char none[1] = { 0 };
     size_t len = take_u32(c);
     const unsigned char *at = take(c, len);
-    return (struct text){ at, at == NULL ? 0 : len };
+    return at == NULL ? (struct text){ none, 0 } : (struct text){ at, len };
+}
+
+bool is_text(struct text text, const void *bytes, size_t n_bytes)
+{
+    return text.len == n_bytes && (n_bytes == 0 || memcmp(text.at, bytes, n_bytes) == 0);
 }
 
 /* Section 5: flags, then what they announce. */

@@ -31,13 +31,14 @@ void queue_put_u32(struct queue *q, uint32_t value);
 static inline size_t queue_held(const struct queue *q) { return q->end - q->begin; }
 
 struct text { const unsigned char *at; size_t len; };
+bool is_text(struct text text, const void *bytes, size_t n_bytes);
 
 /* `broken` once more was asked for than there is; what was taken then is empty or 0. */
 struct cursor { const unsigned char *at; size_t left; bool broken; };
 
 uint32_t take_u32(struct cursor *c);
 uint64_t take_u64(struct cursor *c);
-struct text take_text(struct cursor *c);
+struct text take_text(struct cursor *c);  /* never at NULL */
 
 struct attrs { struct text bytes; bool has_size, has_mode; uint64_t size; uint32_t mode; };
 struct attrs take_attrs(struct cursor *c);

@@ -82,15 +82,14 @@ def engine_left_as_it_was(engine: str) -> Iterator[None]:
     assert engine_rig.held() == before
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def host(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of the node, which is this machine: what is in it is the test's to say."""
     if [node["metadata"]["name"] for node in objects("nodes")] != ["sandbox"]:
         pytest.skip("the directory of a hostPath volume can be filled on the sandbox's node alone")
-    for parent in list(tmp_path.parents)[:2]:
+    folder = tmp_path_factory.mktemp("node") / "host"
+    for parent in list(folder.parents)[:3]:
         parent.chmod(0o755)
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "host"
     folder.mkdir()
     folder.chmod(0o777)
     (folder / "claim").mkdir()
@@ -98,10 +97,11 @@ def host(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def web(namespace: str, host: Path) -> Iterator[str]:
-    """The namespace of such a workload."""
-    apply(namespace, *volume_objects(namespace, host), deployment(host))
-    until_ready(namespace, "deployment/web")
-    yield namespace
-    kubectl("delete", "persistentvolume", namespace, "--wait=false")
+@pytest.fixture(scope="module")
+def web(host: Path) -> Iterator[str]:
+    """The namespace of a workload with a volume of every kind."""
+    with made_namespace() as name:
+        apply(name, *volume_objects(name, host), deployment(host))
+        until_ready(name, "deployment/web")
+        yield name
+        kubectl("delete", "persistentvolume", name, "--wait=false")

@@ -108,7 +108,7 @@ def test_a_child_that_is_killed_leaves_no_mount(telepresence: Telepresence, pod:
     assert telepresence(*INJECT, "-n", pod, "--run", "sh", "-c", script).code == 137
 
 
-def test_an_ordinary_user_can_mount(
+def test_an_ordinary_user_can_mount_also_at_real_paths(
     telepresence: Telepresence, pod: str, kubeconfig: Path, tmp_path: Path
 ) -> None:
     if os.geteuid() != 0:
@@ -121,7 +121,10 @@ def test_an_ordinary_user_can_mount(
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     # A mount namespace in which /dev/fuse is what it is on every desktop: for everybody.
-    words = telepresence.argv(*INJECT, "-n", pod, "--run", "sh", "-c", f"id -un; ls {ACCOUNT}")
+    real = ACCOUNT.removeprefix("$TELEPRESENCE_ROOT")
+    look = f"id -un; ls {ACCOUNT}; cat {real}/namespace; echo; grep CapEff /proc/self/status"
+    words = telepresence.argv(*INJECT, "-n", pod, "--volumes-at-real-paths",
+                              "--run", "sh", "-c", look)  # fmt: skip
     script = (
         "mknod fuse c 10 229 && chmod 666 fuse && mount --bind fuse /dev/fuse && "
         f"setpriv --reuid nobody --regid {nobody.pw_gid} --clear-groups -- "
@@ -132,4 +135,5 @@ def test_an_ordinary_user_can_mount(
         env={"KUBECONFIG": str(own), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
         timeout=DEADLINE_S, check=False,
     )  # fmt: skip
-    assert done.stdout.split() == ["nobody", "ca.crt", "namespace", "token", "0"], done.stderr
+    shown = "nobody ca.crt namespace token default CapEff: 0000000000000000 0"
+    assert done.stdout.split() == shown.split(), done.stderr

@@ -49,7 +49,7 @@ class Agent:
                 "--resume-timeout", str(resume_s),
                 "--first-client-timeout", str(first_s),
             ],
-            env={**os.environ, "FROM_THE_POD": "two\nlines"},
+            env={**os.environ, "FROM_THE_POD": "two\nlines", "BYTES": "\udcff=\udcfe"},
             stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -134,7 +134,8 @@ def said(tunnel: Tunnel, service: str) -> bytes:
 
 def test_the_environment_comes_as_the_kernel_has_it(agent: Agent, tunnel: Tunnel) -> None:
     agent.join(tunnel)
-    assert b"FROM_THE_POD=two\nlines\0" in said(tunnel, "environ")
+    entries = said(tunnel, "environ").split(b"\0")
+    assert {b"FROM_THE_POD=two\nlines", b"BYTES=\xff=\xfe"} <= set(entries)
 
 
 def test_a_megabyte_of_environment_comes_whole(

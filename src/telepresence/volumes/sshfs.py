@@ -27,6 +27,7 @@ READY_TIMEOUT_S = 10.0  # mounting takes 10 ms; a machine that swaps takes its t
 END_TIMEOUT_S = 1.0
 # Between sshfs and the tunnel: sftp/relay.h, sftp/ahead.h.
 RELAY = Path(__file__).with_name("telepresence-sftp")
+LOCKS = Path(__file__).with_name("libtelepresence-locks.so")  # sftp/locks.c
 # A pod that is silent for so long is given up until it is heard again.  A carrier that is lost is
 # renewed within 2 s if it can be; the rest is for a slow disk in the pod.
 SILENCE_S = 15.0
@@ -88,9 +89,11 @@ class Mounted:
 async def _start(argv: list[str], stdin: socket.socket, stdout: socket.socket) -> Process:
     for sock in (stdin, stdout):
         sock.setblocking(True)
+    preloaded = filter(None, (os.environ.get("LD_PRELOAD"), str(LOCKS)))
     return await asyncio.create_subprocess_exec(
         *bound_to_us(argv), stdin=stdin.fileno(), stdout=stdout.fileno(), stderr=PIPE,
         start_new_session=True,  # Ctrl-C at the terminal is not for it
+        env={**os.environ, "LD_PRELOAD": ":".join(preloaded)},
     )  # fmt: skip
 
 

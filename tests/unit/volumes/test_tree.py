@@ -136,6 +136,35 @@ def test_links_are_followed_in_the_pod_and_never_on_the_laptop(
     inside(servers, (mount("/", ro=True),), look)
 
 
+def test_locks_are_refused_in_so_many_words(servers: Servers, tmp_path: Path) -> None:
+    """And files that nobody locks are opened, written and closed as ever."""
+    (tmp_path / "x").write_text("x")
+    program = """
+import errno, fcntl, os, sys
+with open(sys.argv[1], "r+") as file:
+    for lock in (fcntl.flock, fcntl.lockf):
+        for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH | fcntl.LOCK_NB):
+            try:
+                print(lock(file, kind))
+            except OSError as exc:
+                print(errno.errorcode[exc.errno])
+        print(lock(file, fcntl.LOCK_UN))
+    print(file.write("y"))
+"""
+
+    async def look(root: Path) -> None:
+        file = root / tmp_path.relative_to("/") / "x"
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, str(file), stdout=subprocess.PIPE
+        )
+        said, _ = await process.communicate()
+        assert said.decode().split() == ["ENOLCK", "ENOLCK", "None"] * 2 + ["1"]
+        assert process.returncode == 0
+
+    inside(servers, (), look)
+    assert (tmp_path / "x").read_text() == "y"
+
+
 def test_it_is_unmounted_while_a_file_is_open(servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x" * 100)
     holders: list[subprocess.Popen[bytes]] = []
