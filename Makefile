@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 BUILT := build/.built
 PACKAGED := build/.packages
 NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*.c preload/*.h) \
-	$(wildcard supervisor/* sftp/* realpaths/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
+	$(wildcard supervisor/* sftp/* reaper/* realpaths/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 # They start other programs, and an engine of another build.
 UNSANITIZED := $(addprefix --ignore=tests/sockets/test_,portable.py rules.py service_process.py)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

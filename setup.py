@@ -19,6 +19,7 @@ SUPERVISOR = "telepresence-supervisor"
 PROGRAMS = (
     ("telepresence-preload", f"preload/{SHIM}", "method"),
     (SUPERVISOR, f"supervisor/{SUPERVISOR}", "method"),
+    ("telepresence-reaper", "reaper/telepresence-reaper", ""),
     ("telepresence-sftp", "sftp/telepresence-sftp", "volumes"),
     ("telepresence-realpaths", "realpaths/telepresence-realpaths", "volumes"),
     ("telepresence-locks", "sftp/libtelepresence-locks.so", "volumes"),

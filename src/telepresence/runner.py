@@ -11,7 +11,9 @@ import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
+from pathlib import Path
 
 from telepresence.descendants import MARK, end_all
 from telepresence.errors import TelepresenceError
@@ -20,6 +22,7 @@ from telepresence.values import ExitStatus, Launch
 
 log = logging.getLogger(__name__)
 
+REAPER = Path(__file__).with_name("telepresence-reaper")  # only Linux has what it is for
 GRACE_S = 2.0  # between SIGTERM and SIGKILL; docker stop gives 10, but the terminal is waiting
 
 
@@ -45,12 +48,7 @@ class Child:
         """TelepresenceError: the program is there but cannot be started."""
         launch = self._launch
         try:
-            self._process = subprocess.Popen(
-                launch.argv,
-                executable=launch.program,
-                env={**launch.environ, MARK.encode(): self._session.encode()},
-                pass_fds=launch.pass_fds,
-            )
+            self._process = self._start()
         except OSError as exc:
             raise TelepresenceError(
                 f"cannot start {launch.program}: {exc.strerror}",
@@ -59,6 +57,29 @@ class Child:
         self._look(self._process)
         log.info("started %s as process %d", launch.program, self._process.pid)
         return self
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        """Below the reaper, where there is one.  OSError: the program cannot be executed."""
+        launch = self._launch
+        environ = {**launch.environ, MARK.encode(): self._session.encode()}
+        if not REAPER.exists():
+            return subprocess.Popen(
+                launch.argv, executable=launch.program, env=environ, pass_fds=launch.pass_fds
+            )
+        why, report = os.pipe()
+        words = (str(REAPER), str(report), f"{GRACE_S * 1000:.0f}", launch.program)
+        try:
+            process = subprocess.Popen(
+                (*words, *launch.argv), env=environ, pass_fds=(*launch.pass_fds, report)
+            )
+        finally:
+            os.close(report)
+        with os.fdopen(why, "rb") as file:
+            number = int.from_bytes(file.read(), sys.byteorder)
+        if number:
+            process.wait()
+            raise OSError(number, os.strerror(number))
+        return process
 
     def _look(self, process: subprocess.Popen[bytes]) -> None:
         """Have _on_end() called: by a descriptor where there is pidfd_open(2), else by a thread."""
@@ -94,13 +115,14 @@ class Child:
     async def __aexit__(self, *_: object) -> None:
         """End it if it is still there, and whatever it has started."""
         assert self._process is not None
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        # The reaper needs both its phases for what does not want to end.
+        for number, grace_s in ((signal.SIGTERM, 2 * GRACE_S + 0.5), (signal.SIGKILL, GRACE_S)):
             if self._ended.done():
                 break
             log.info("ending process %d with %s", self._process.pid, number.name)
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
-            await asyncio.wait([self._ended], timeout=GRACE_S)
+            await asyncio.wait([self._ended], timeout=grace_s)
         self._stop_looking()
         was_killed = not self._ended.done() or self._ended.result().code > 128
         self._terminal.restore(settings_too=was_killed)

@@ -39,7 +39,15 @@ def names(paths: list[Path]) -> list[str]:
 
 
 SOURCES = tracked(
-    "src/*", "preload/*", "supervisor/*", "sandbox/*", "bench/*", "tests/*", "pod-image/*", "setup*"
+    "src/*",
+    "preload/*",
+    "supervisor/*",
+    "reaper/*",
+    "sandbox/*",
+    "bench/*",
+    "tests/*",
+    "pod-image/*",
+    "setup*",
 )
 PYTHON = [path for path in SOURCES if path.suffix == ".py"]
 SIZED = [path for path in SOURCES if path.suffix in LINES]

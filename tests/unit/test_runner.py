@@ -3,7 +3,9 @@
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,56 @@ def test_without_a_terminal_signals_are_not_its_own(tmp_path: Path) -> None:
         return said
 
     assert asyncio.run(scene()) == b"False\n"
+
+
+@pytest.mark.skipif(not runner.REAPER.exists(), reason="this system has no reaper")
+@pytest.mark.parametrize(
+    "left",
+    [
+        "sleep 61.5 & true",
+        "env -i setsid -f sleep 61.5",
+        "env -i setsid -f sh -c 'setsid -f sleep 61.5; sleep 61.5'",
+        "env -i setsid -f sh -c 'trap \"\" TERM; sleep 61.5 & wait'",
+    ],
+)
+def test_whatever_it_leaves_is_ended_however_it_hides(
+    left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "GRACE_S", 0.3)
+    assert run(shell(f"{left}; exit 7")) == ExitStatus(code=7)
+    words = b"sleep\x0061.5\0"
+    running = [p for p in Path("/proc").glob("[0-9]*") if _cmdline(p) == words]
+    assert not running
+
+
+def _cmdline(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+@pytest.mark.skipif(not runner.REAPER.exists(), reason="this system has no reaper")
+def test_it_does_not_outlive_us_when_we_are_killed(tmp_path: Path) -> None:
+    """Though no guard knows of it: its environment is not ours."""
+    place = tmp_path / "pid"
+    script = f"""
+import asyncio, os
+from telepresence.runner import Child
+from telepresence.values import Launch
+async def scene():
+    words = "env -i setsid -f sleep 62.5; echo $$ > {place}; exec sleep 62.5"
+    launch = Launch(program="/bin/sh", argv=("sh", "-c", words), environ=dict(os.environb))
+    async with Child(launch, "00ff") as child:
+        await child.wait()
+asyncio.run(scene())
+"""
+    with subprocess.Popen([sys.executable, "-c", script]) as process:
+        deadline = time.monotonic() + DEADLINE_S
+        while not place.exists() or not place.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+    while [p for p in Path("/proc").glob("[0-9]*") if _cmdline(p) == b"sleep\x0062.5\0"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
