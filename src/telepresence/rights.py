@@ -41,6 +41,13 @@ def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
     return (*POD, *_LEASES, *_of_workload(workload.plural, workload.group))
 
 
+def wishes(options: Options) -> tuple[Right, ...]:
+    """What tells vpn-tcp the Services' range where nothing else does: a refused creation names it.
+
+    Nobody is turned away for want of these."""
+    return (Right(verb="create", resource="services"),) if options.method == "vpn-tcp" else ()
+
+
 def rules(needed: tuple[Right, ...]) -> str:
     """The rules of a Role, as YAML."""
     verbs: dict[tuple[str, str], list[str]] = {}

@@ -15,7 +15,7 @@ from telepresence import recovery
 from telepresence.console import Console
 from telepresence.errors import UsageError
 from telepresence.journal import Journal
-from telepresence.rights import rights, rules
+from telepresence.rights import rights, rules, wishes
 from telepresence.values import Options, Task, Workload
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def rbac(options: Options) -> int:
             version="", replicas=1, selector="", template={},
         )  # fmt: skip
     place = f", namespace: {options.namespace}" if options.namespace else ""
+    wanted = tuple(dict.fromkeys((*rights(options, workload), *wishes(options))))
     _print(f"""\
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata: {{name: telepresence{place}}}
 rules:
-{rules(rights(options, workload))}
+{rules(wanted)}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding

@@ -15,6 +15,7 @@ import pytest
 
 from engine_rig import BASE, RUN, docker, image, proxies
 from rig import DEADLINE_S, Telepresence, objects
+from roles import account
 
 pytestmark = pytest.mark.usefixtures("engine_left_as_it_was")
 
@@ -185,3 +186,11 @@ def test_a_static_program_without_shell_or_libc(telepresence: Telepresence, tmp_
     with image("t-static:1", tmp_path / "image", *changes):
         done = telepresence(*RUN, "t-static:1", "wget", "-q", "-O", "-", "http://helloworld")
     assert done.out.startswith("Hello, world!"), done.err
+
+
+def test_the_printed_role_is_enough(telepresence: Telepresence, namespace: str) -> None:
+    words = ("-m", "container", "-n", "t-role", *RUN, BASE, "true")
+    user = account(telepresence, namespace, *words)
+    done = telepresence("--namespace", namespace, *words, env=user)
+    assert done.code == 0, done.err
+    assert not objects("pods", "-n", namespace)

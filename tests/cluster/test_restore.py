@@ -1,4 +1,4 @@
-"""status and restore, from the same machine and from another; and the Role that is enough."""
+"""status and restore, from the same machine and from another."""
 
 import json
 import os
@@ -6,9 +6,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
-from rig import Telepresence, kubectl, objects
+from rig import Telepresence, kubectl
 from workloads import apply, get, state, until_ready, until_state, workload
 
 INJECT = ("-m", "inject-tcp")
@@ -100,40 +99,3 @@ def test_a_workload_whose_lease_is_gone_is_found_by_its_label(
     done = elsewhere("restore", "--namespace", web)
     assert done.said == [f"T: restored: Deployment web in namespace {web}"]
     until_state(web, before)
-
-
-def account(telepresence: Telepresence, namespace: str, *words: str) -> dict[str, str]:
-    """A kubeconfig of a service account that has what `telepresence rbac` prints, and no more."""
-    printed = telepresence("rbac", "--namespace", namespace, *words).out
-    role, binding = yaml.safe_load_all(printed)
-    binding["subjects"] = [{"kind": "ServiceAccount", "name": "user", "namespace": namespace}]
-    secret = {
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
-        "metadata": {"name": "user",
-                     "annotations": {"kubernetes.io/service-account.name": "user"}},
-    }  # fmt: skip
-    maker = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "user"}}
-    apply(namespace, maker, secret, role, binding)
-    kubectl("wait", "-n", namespace, "--for=jsonpath={.data.token}", "secret/user")
-    template = "go-template={{.data.token|base64decode}}"
-    config = json.loads(kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
-    token = kubectl("get", "secret", "user", "-n", namespace, "-o", template)
-    config["users"][0]["user"] = {"token": token}
-    path = telepresence.directory / "account"
-    path.write_text(json.dumps(config))
-    return {"KUBECONFIG": str(path)}
-
-
-@pytest.mark.parametrize("words", [("-s", "web"), ("--expose", "8080")])
-def test_the_printed_role_is_enough(
-    telepresence: Telepresence, web: str, words: tuple[str, ...]
-) -> None:
-    user = account(telepresence, web, *words)
-    before = state(web)
-    done = telepresence(*INJECT, "--namespace", web, *words, "--run", "true", env=user)
-    assert done.code == 0, done.err
-    assert "left behind" not in done.err
-    until_state(web, before)
-    refused = telepresence(*INJECT, "--namespace", web, "-s", "sts/none", "--run", "true", env=user)
-    assert refused.code == 255
-    assert not objects("leases", "-n", web)

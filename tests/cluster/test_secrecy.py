@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from rig import Telepresence, kubectl, objects
+from roles import account
 from telepresence import descendants
-from test_restore import account
 from workloads import apply, pod_template, state, until, until_ready, until_state, workload
 
 INJECT = ("-m", "inject-tcp")

@@ -3,7 +3,7 @@
 import yaml
 
 from telepresence import cli
-from telepresence.rights import rights, rules
+from telepresence.rights import rights, rules, wishes
 from telepresence.values import Workload
 
 WORKLOAD = Workload(
@@ -43,3 +43,8 @@ def test_the_rules_are_yaml_and_say_all_that_is_needed() -> None:
         for verb in rule["verbs"]
     }
     assert said == {(right.group, right.resource, right.verb) for right in needed}
+
+
+def test_only_vpn_tcp_wishes_to_be_told_the_services_range() -> None:
+    said = [wishes(cli.parse(["-m", method])) for method in ("inject-tcp", "vpn-tcp")]
+    assert [list(map(str, each)) for each in said] == [[], ["create services"]]

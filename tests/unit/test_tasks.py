@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from telepresence import cli
-from telepresence.rights import rights
+from telepresence.rights import rights, wishes
 from telepresence.tasks import rbac
 
 
@@ -36,4 +36,4 @@ def test_a_new_deployments_role_is_its_rights_and_no_more(
     rbac(cli.parse([]))
     role, _ = yaml.safe_load_all(capsys.readouterr().out)
     verbs = sum(len(rule["verbs"]) * len(rule["resources"]) for rule in role["rules"])
-    assert verbs == len(rights(cli.parse([]), None))
+    assert verbs == len(rights(cli.parse([]), None)) + len(wishes(cli.parse([])))

@@ -16,32 +16,14 @@ import sys
 from pathlib import Path
 
 from telepresence import engines
-from telepresence.cluster import existing, workload
+from telepresence.cluster import existing, review, workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
 from telepresence.mountinfo import is_in_memory
 from telepresence.privilege import how_to_root
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
 from telepresence.rights import rights
-from telepresence.values import Facts, Options, Right, Workload
-
-_REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-
-
-async def allowed(api: Api, right: Right) -> bool:
-    """Kubernetes, "Authorization overview": every user may ask this about themselves."""
-    resource, _, subresource = right.resource.partition("/")
-    attributes = {"namespace": api.namespace, "verb": right.verb, "resource": resource}
-    attributes["group"] = right.group
-    if subresource:
-        attributes["subresource"] = subresource
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": attributes},
-    }
-    answer = await api.request("POST", _REVIEW, review)
-    return bool(answer["status"]["allowed"])
+from telepresence.values import Facts, Options, Workload
 
 
 async def _is_openshift(api: Api) -> bool:
@@ -170,20 +152,20 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
     named, pods = await _workload(api, options)
     needed = rights(options, named)
     low = any(port.pod < PRIVILEGED_BELOW for port in exposed(options, named))
-    client, version, access, engine, no_supervisor, may = await asyncio.gather(
+    client, version, access, engine, no_supervisor, denied = await asyncio.gather(
         kubectl(api),
         _version(api) if low and not pods else asyncio.sleep(0, ((0, 0), False)),
         api.access(),
         engines.look(options, environ),
         asyncio.to_thread(_no_supervisor, options.inject, supervisor),
-        asyncio.gather(*(allowed(api, right) for right in needed)),
+        review.denied(api, needed),
     )
     return Facts(
         context=api.context,
         namespace=api.namespace,
         server=api.server,
         needed=needed,
-        denied=tuple(r for r, allows in zip(needed, may, strict=True) if not allows),
+        denied=denied,
         kubectl=client,
         direct=access is not None,
         program=program,

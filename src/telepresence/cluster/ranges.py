@@ -79,12 +79,9 @@ async def pod_address_ranges(api: Api) -> list[Network]:
 
 
 async def service_cidr_objects(api: Api) -> list[Network]:
-    """ServiceCIDR, in Kubernetes since 1.27 as alpha."""
-    for version in ("v1", "v1beta1", "v1alpha1"):
-        with contextlib.suppress(ApiError):
-            listed = await api.request("GET", f"/apis/networking.k8s.io/{version}/servicecidrs")
-            return _networks(text for item in listed["items"] for text in item["spec"]["cidrs"])
-    return []
+    """ServiceCIDR, in every Kubernetes since 1.33; before, it had to be switched on."""
+    listed = await api.request("GET", "/apis/networking.k8s.io/v1/servicecidrs")
+    return _networks(text for item in listed["items"] for text in item["spec"]["cidrs"])
 
 
 def take_flag(containers: list[Json]) -> list[Network]:

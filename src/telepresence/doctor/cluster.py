@@ -7,16 +7,15 @@ Never: creates anything but the reviews that tell what one may.
 
 import contextlib
 
-from telepresence.cluster import api
+from telepresence.cluster import api, review
 from telepresence.cluster.api import Api, ApiError, Json
-from telepresence.cluster.observe import allowed, kubectl
+from telepresence.cluster.observe import kubectl
 from telepresence.cluster.ranges import node_addresses, server_addresses
 from telepresence.doctor.finding import EVERY, Finding
 from telepresence.errors import ClusterError
 from telepresence.method.vpn import routes
 from telepresence.nearby import why_near
 from telepresence.rights import POD, rules
-from telepresence.values import Right
 
 
 async def _client(connection: Api) -> Finding:
@@ -30,7 +29,7 @@ async def _client(connection: Api) -> Finding:
 
 async def _rights(connection: Api) -> Finding:
     where = f"namespace {connection.namespace} of context {connection.context}"
-    denied: list[Right] = [right for right in POD if not await allowed(connection, right)]
+    denied = await review.denied(connection, POD)
     if not denied:
         return Finding(EVERY, f"you may all that a new pod takes in {where}")
     missing = ", ".join(map(str, denied))
