@@ -1,7 +1,7 @@
 """Open the pod's ports to the laptop, and let the pod be ready while somebody listens here.
 
 Called by: session, when the workload's own pods are gone; gateway, for a container's ports.
-Owns: the listeners in the pod and the stream that keeps it ready, until the context ends.
+Owns: the listeners in the pod and the stream of its probes, until the context ends.
 Never: sees a byte of a connection; the engine dials.
 """
 
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from telepresence.errors import TunnelError
 from telepresence.fastpath import Listener
-from telepresence.listening import changes
+from telepresence.listening import listened_on
 from telepresence.values import Port
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Exposure:
         self._plan, self._open_port, self._open_service = plan, open_port, open_service
         self._say = say
         self._listeners: list[Listener] = []
-        self._follower: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | None = None
         self._ready: socket.socket | None = None
 
     async def __aenter__(self) -> "Exposure":
@@ -61,7 +61,8 @@ class Exposure:
         except TimeoutError as exc:
             raise TunnelError("the pod does not say whether it listens") from exc
         if self._plan.ready_when_listening:
-            self._follower = asyncio.ensure_future(self._follow())
+            self._ready = await self._open_service(READY)
+            self._answering = asyncio.ensure_future(self._answer(self._ready))
         return self
 
     async def _open(self, port: Port) -> None:
@@ -72,21 +73,24 @@ class Exposure:
                 raise
             self._say(f"{exc}; it is not exposed")
 
-    async def _follow(self) -> None:
-        """Ready while all that were asked for are listened on; of declared ones, any."""
-        asked = frozenset(p.laptop for p in self._plan.expose if not p.is_declared)
-        ports = asked or frozenset(port.laptop for port in self._plan.expose)
-        async for now in changes(ports):
-            await self._set_ready(now == ports if asked else bool(now))
+    def _is_ready(self) -> bool:
+        """While all that were asked for are listened on; of declared ones, any."""
+        asked = {port.laptop for port in self._plan.expose if not port.is_declared}
+        found = listened_on()
+        if found is None:  # nobody can tell
+            return True
+        return asked <= found if asked else any(p.laptop in found for p in self._plan.expose)
 
-    async def _set_ready(self, ready: bool) -> None:
-        if ready and self._ready is None:
-            with contextlib.suppress(OSError):  # the tunnel is broken: the session ends anyway
-                self._ready = await self._open_service(READY)
-        elif not ready and self._ready is not None:
-            self._ready.close()
-            self._ready = None
-        log.info("the pod may be %s", "ready" if ready else "unready")
+    async def _answer(self, stream: socket.socket) -> None:
+        """Each of kubelet's probes, which the agent hands on: agent/services.py."""
+        loop, before = asyncio.get_running_loop(), None
+        with contextlib.suppress(OSError):  # the tunnel is broken: the session ends anyway
+            while await loop.sock_recv(stream, 64):
+                now = self._is_ready()
+                if now != before:
+                    log.info("the pod is %s", "ready" if now else "unready")
+                before = now
+                await loop.sock_sendall(stream, b"1" if now else b"0")
 
     async def __aexit__(
         self,
@@ -94,9 +98,9 @@ class Exposure:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait([self._follower])
+        if self._answering is not None:
+            self._answering.cancel()
+            await asyncio.wait([self._answering])
         if self._ready is not None:
             self._ready.close()
         for listener in self._listeners:

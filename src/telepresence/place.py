@@ -92,7 +92,7 @@ def _existing(
             hint=f"it has {workload.replicas} replicas; 'kubectl -n {facts.namespace} get pods' "
             "may say more",
         )
-    probe = container.get("readinessProbe", {}).get("tcpSocket", {}).get("port")
+    probe = container.get("readinessProbe", {}).get("httpGet", {}).get("port")
     note = (
         f"{workload} has {len(facts.pods)} pods, of which this session uses one; Services divide "
         "what is sent to them among all"

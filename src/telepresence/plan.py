@@ -204,14 +204,18 @@ def _refuse_no_way(facts: Facts) -> None:
         )
 
 
+def _refuse_ways(options: Options, facts: Facts) -> None:
+    _refuse_no_way(facts)
+    _refuse_files(options, facts)
+
+
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
     """ClusterError, MethodError or TelepresenceError for what cannot be done."""
     container_run = decide(options, facts)
     program = _program(options, facts)
-    _refuse_no_way(facts)
     shim, supervisor, notes = _engines(options, facts)
     mount, mount_notes = _mounting(options, facts, session)
-    _refuse_files(options, facts)
+    _refuse_ways(options, facts)
     expose = exposed(options, facts.workload)
     place = find_place(options, facts, expose, session)
     _refuse_missing_rights(facts)
@@ -228,6 +232,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         container_to_host=options.container_to_host,
         ready_when_listening=place.ready_when_listening,
         low_ports=place.low_ports,
+        ready_timeout_s=options.ready_timeout_s,
         user=facts.user,
         since=facts.now,
         serviceaccount=options.serviceaccount,

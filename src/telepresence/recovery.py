@@ -67,6 +67,12 @@ async def remove_directory(path: Path) -> None:
         await asyncio.to_thread(shutil.rmtree, path)
 
 
+async def _claim(facts: Facts) -> None:
+    path = Path(facts["path"])
+    if path.parent.name.startswith("telepresence-"):
+        path.unlink(missing_ok=True)
+
+
 async def _directory(facts: Facts) -> None:
     await remove_directory(Path(facts["path"]))
 
@@ -92,6 +98,7 @@ async def _containers(facts: Facts) -> None:
 
 # A kind of the laptop needs no cluster: it is undone even when that cannot be reached.
 LAPTOP: dict[str, Callable[[Facts], Awaitable[None]]] = {
+    "claim": _claim,
     "containers": _containers,
     "directory": _directory,
     "mount": _mount,

@@ -31,6 +31,7 @@ from telepresence.log import hide
 from telepresence.method import inject
 from telepresence.method.container import whole
 from telepresence.plan import make_plan
+from telepresence.prompt import with_prompt
 from telepresence.runner import Child, terminal_sends_signals
 from telepresence.to_pod import ToPod
 from telepresence.tunnel.hold import Hold
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from telepresence.cluster.api import Api
     from telepresence.cluster.claim import Claim
     from telepresence.cluster.podwatch import PodWatch
+    from telepresence.method.vpn.whole import Vpn
     from telepresence.tunnel.keeper import Keeper
 
 log = logging.getLogger(__name__)
@@ -261,23 +263,32 @@ async def _method(
     return await undo.enter("method", prepare(plan, environment, engine, keeper.tunnel))
 
 
+async def _privileges(undo: Undo, plan: Plan, connection: "Api", console: Console) -> "Vpn | None":
+    """What vpn-tcp needs comes before the first change."""
+    from telepresence.cluster.ranges import observe_ranges
+    from telepresence.method.vpn.claims import own_claim
+    from telepresence.method.vpn.whole import Vpn
+
+    if plan.method != "vpn-tcp":
+        return None
+    vpn = Vpn(plan, observe_ranges(connection), console)
+    claimed = Entry(kind="claim", facts={"path": str(own_claim(plan.pod_name))})
+    return await undo.enter("privileges", vpn, claimed)
+
+
 async def _stages(
     options: Options, console: Console, interrupts: Interrupts, undo: Undo
 ) -> ExitStatus:
     from telepresence.cluster.manifest import CARRIER_PORT
-    from telepresence.cluster.ranges import observe_ranges
-    from telepresence.method.vpn.whole import Vpn
     from telepresence.tunnel.keeper import Keeper
 
     connection, plan = await undo.enter("API connection", _plan(options, console))
     await _repair(plan.context, console)
     undo.journal = await undo.enter("journal", Guarded(plan, options.logfile, connection))
-    vpn = None
-    if plan.method == "vpn-tcp":  # the privilege comes before the first change
-        vpn = await undo.enter("privileges", Vpn(plan, observe_ranges(connection), console))
+    vpn = await _privileges(undo, plan, connection, console)
     proxy, claim = await _pod(undo, connection, plan, console)
     engine = await undo.enter("engine", _engine())
-    pod = await proxy.ready()
+    pod = await proxy.ready(console.say)
     console.stage("pod ready")
     keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
     await _unless(_tunnel(undo, plan, keeper), proxy.ended)
@@ -295,6 +306,7 @@ async def _stages(
     launch = await _unless(making, proxy.ended, keeper.failed)
     if plan.container_run is None:  # else the proxy container has seen to these
         root = await _unless(settled(), proxy.ended, keeper.failed)
+        launch = with_prompt(launch, plan)
         if plan.volumes_at_real_paths and root is not None:
             launch, left_out = at_real_paths(launch, root, tree.shown)
             for note in left_out:

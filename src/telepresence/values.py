@@ -107,6 +107,7 @@ class Options:
     env_json: str | None = None
     env_file: str | None = None
     env_syntax: str | None = None  # None: by the suffix of env_file
+    ready_timeout_s: float = 120.0  # for the pod
     also_proxy: tuple[str, ...] = ()  # ranges, and names of hosts
     never_proxy: tuple[str, ...] = ()  # ranges
     is_near: bool = False  # the cluster is on this machine, whatever it looks like
@@ -229,6 +230,7 @@ class Plan:
     is_shell: bool
     environ: dict[str, str] = field(repr=False)
     resume_timeout_s: float = 60.0
+    ready_timeout_s: float = 120.0
     mount: Mounting = Mounting(mode="none")
     volumes_at_real_paths: bool = False
     env_include: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import crashing
 from rig import Telepresence, kubectl, objects
 from telepresence import cli
 from telepresence.rights import rights
+from workloads import IMAGE, apply, workload
 
 RUN_TRUE = ("--method", "inject-tcp", "--run", "true")
 
@@ -35,6 +36,8 @@ def one_line(err: str, *words: str) -> None:
         (["-n", "No_Name"], "No_Name"),
         (["-n", ""], "no Kubernetes name"),
         (["--context", ""], "empty"),
+        (["--ready-timeout", "soon"], "no number of seconds"),
+        (["--ready-timeout", "0"], "no number of seconds"),
         (["--run-shell", "--run", "true"], "not allowed"),
         (["--logfile", "/no/such/directory/log", "--run", "true"], "/no/such/directory/log"),
     ],
@@ -241,6 +244,26 @@ def test_a_pod_that_cannot_be_scheduled(telepresence: Telepresence, namespace: s
     assert done.code == 255
     one_line(done.err, "cannot be scheduled", "unschedulable")
     assert done.seconds < 12
+
+
+def test_a_slow_start_is_told_and_its_limit_is_the_users(
+    telepresence: Telepresence, namespace: str
+) -> None:
+    """An init container that takes its time."""
+    made = workload("web", replicas=1)
+    slow = {"name": "slow", "image": IMAGE, "imagePullPolicy": "IfNotPresent",
+            "command": ["sleep", "8"]}  # fmt: skip
+    made["spec"]["template"]["spec"]["initContainers"] = [slow]
+    apply(namespace, made)
+    words = ("-m", "inject-tcp", "--namespace", namespace, "-s", "web")
+    done = telepresence(*words, "--ready-timeout", "6", "--run", "true")
+    assert done.code == 255
+    assert "still waiting for pod web-" in done.said[0]
+    assert done.said[0].endswith("its init container slow: runs")
+    assert "was not ready after 6 s: its init container slow: runs" in done.said[1]
+    assert "--ready-timeout" in done.said[2]
+    done = telepresence(*words, "--run", "true")
+    assert done.code == 0, done.err
 
 
 def test_a_name_that_is_taken(telepresence: Telepresence, namespace: str) -> None:

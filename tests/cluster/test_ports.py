@@ -118,7 +118,7 @@ def test_a_declared_port_is_exposed_and_the_pod_is_ready_while_somebody_listens(
     words = (*INJECT, "--namespace", asker, "-s", "web", "--run", "sh", "-c", script, SERVER)
     with telepresence.running(*words) as process:
         assert process.stdin is not None
-        telepresence.wait_log("the pod may be unready")
+        telepresence.wait_log("the pod is unready")
         assert addresses(asker) == []
         process.stdin.write("\n")
         process.stdin.flush()

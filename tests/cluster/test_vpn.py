@@ -230,3 +230,8 @@ def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victim: str) -> None:
             time.sleep(0.2)
     else:
         assert code == 255
+    claims = "cd /run/lock/telepresence-vpn-$(stat -L -c %i /proc/self/ns/net) && ls | grep -v lock"
+    deadline = time.monotonic() + 20
+    while laptop.run("sh", "-c", f"{claims}; true"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

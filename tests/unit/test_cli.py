@@ -15,6 +15,7 @@ GOLDEN = Path(__file__).with_name("test_help.txt")
 DEFAULTS: dict[str, object] = {
     "mount": {"mode": "fuse", "path": None, "inside": None, "is_required": False},
     "method": "vpn-tcp",
+    "ready_timeout_s": 120.0,
     "inject": "auto",
     "docker": "docker",
     "docker_run": None,

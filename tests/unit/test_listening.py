@@ -1,12 +1,11 @@
 """Who listens on this machine, as the kernel's own tables say."""
 
-import asyncio
 import socket
 import sys
 
 import pytest
 
-from telepresence.listening import changes, listened_on
+from telepresence.listening import listened_on
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this system has no /proc/net/tcp")
 
@@ -26,19 +25,3 @@ def test_a_listener_that_localhost_reaches_is_seen(host: str) -> None:
 def test_another_address_of_this_machine_does_not_count() -> None:
     with socket.create_server(("127.0.0.2", 0)) as door:
         assert door.getsockname()[1] not in (listened_on() or set())
-
-
-def test_each_change_is_told_once() -> None:
-    async def scene() -> list[int]:
-        seen: list[int] = []
-        door = socket.create_server(("127.0.0.1", 0))
-        port = door.getsockname()[1]
-        async with asyncio.timeout(10):
-            async for now in changes(frozenset({port, 1})):
-                seen.append(len(now))
-                if len(seen) == 2:
-                    break
-                door.close()
-        return seen
-
-    assert asyncio.run(scene()) == [1, 0]

@@ -42,7 +42,7 @@ def test_a_pod_that_runs_the_agent_is_used_as_it_is() -> None:
 
 
 def test_a_used_pod_is_ready_by_whoever_listens_if_its_probe_asks_the_agent() -> None:
-    probed = {**AGENT, "readinessProbe": {"tcpSocket": {"port": 9041}}}
+    probed = {**AGENT, "readinessProbe": {"httpGet": {"port": 9041}}}
     assert place(["-d", "web"], facts(probed)).ready_when_listening
     assert not place(["-d", "web", "--no-ready-when-listening"], facts(probed)).ready_when_listening
 

@@ -103,3 +103,14 @@ def test_after_a_restart_of_the_machine_its_mounts_are_somebody_elses(
     journal.close()
     assert len(seen) == asked
     assert not path.exists()
+
+
+def test_a_claim_on_ranges_goes_and_no_other_file(place: Path) -> None:
+    ours, other = place / "telepresence-vpn-1" / "2-p.json", place / "precious.json"
+    ours.parent.mkdir()
+    for path in (ours, other):
+        path.write_text("{}")
+        for _ in range(2):
+            asyncio.run(recovery.LAPTOP["claim"]({"path": str(path)}))  # type: ignore[arg-type] # a coroutine
+    assert not ours.exists()
+    assert other.exists()

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"  # Debian's place; pod-image/contents has it
 SEND_BYTES = 1 << 20  # several answers of 64 KiB at once
 READY_PORT = 9041  # the one port that is not on loopback: kubelet asks it
+PROBE_TIMEOUT_S = 5.0  # longer than kubelet waits: cluster/manifest.py
 ANY_USER = pathlib.Path(__file__).with_name("libtelepresence-anyuid.so")  # sftp/anyuid.c
 
 
@@ -61,10 +62,30 @@ async def names(stream: socket.socket) -> None:
 
 
 async def ready(stream: socket.socket) -> None:
-    """Answer the pod's readiness probe for as long as the laptop holds the stream."""
-    server = await asyncio.start_server(lambda _, writer: writer.close(), port=READY_PORT)
+    """Answer the pod's readiness probe as the laptop does, for as long as it holds the stream: it
+    gets a byte for each probe, and gives `1` or `0` back."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[bool]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        told: asyncio.Future[bool] = loop.create_future()
+        broken = (OSError, EOFError, asyncio.LimitOverrunError)  # or late, which is an OSError
+        with contextlib.closing(writer), contextlib.suppress(*broken):
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                await reader.readuntil(b"\r\n\r\n")
+                waiting.append(told)
+                await loop.sock_sendall(stream, b"?")
+                status = b"200 OK" if await told else b"503 Service Unavailable"
+                writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+                await writer.drain()
+
+    server = await asyncio.start_server(answer, port=READY_PORT, limit=1 << 14)
     try:
-        await asyncio.get_running_loop().sock_recv(stream, 1)
+        while said := await loop.sock_recv(stream, 64):
+            for told in waiting:
+                if not told.done():
+                    told.set_result(said.endswith(b"1"))
+            waiting.clear()
     finally:
         server.close()
 

@@ -7,7 +7,7 @@ Never: reads the kubeconfig.
 
 import argparse
 
-from telepresence.cli.words import not_empty, object_name
+from telepresence.cli.words import not_empty, object_name, seconds
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -36,4 +36,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         type=object_name,
         metavar="NAME",
         help="service account of the proxy's pod (default: the workload's, else the namespace's)",
+    )
+    add(
+        "--ready-timeout",
+        dest="ready_timeout_s",
+        type=seconds,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long the pod may take to start, as while its image is pulled; after 5 s it is "
+        "told what it waits for (default: %(default).0f)",
     )

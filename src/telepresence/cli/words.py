@@ -6,6 +6,7 @@ Never: looks at the machine.
 """
 
 import argparse
+import contextlib
 import ipaddress
 import re
 
@@ -17,6 +18,9 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _OBJECT = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _TARGET = re.compile(r"(?:(?P<kind>[A-Za-z]+)/)?(?P<name>[^:/]*)(?::(?P<container>.*))?", re.S)
 _HOST = re.compile(r"([a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9])?\.)*[a-z]([-a-z0-9]{0,61}[a-z0-9])?\.?")
+
+
+SECONDS_MAX = 86400.0
 
 
 def name(text: str) -> str:
@@ -52,6 +56,13 @@ def target(text: str) -> Target:
         name=object_name(parts["name"]),
         container=None if container is None else name(container),
     )
+
+
+def seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < (found := float(text)) <= SECONDS_MAX:
+            return found
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds (1 to {SECONDS_MAX:.0f})")
 
 
 def network(text: str) -> str:

@@ -44,6 +44,25 @@ def unschedulable(pod: Json) -> str | None:
     return None
 
 
+def waiting_for(pod: Json, agent: str) -> str:
+    """What a pod on its way has not got yet, in words."""
+    status = pod.get("status", {})
+    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
+    if conditions.get("PodScheduled") != "True":
+        return unschedulable(pod) or "no node has it yet"
+    for container in status.get("initContainerStatuses", []):
+        if "terminated" not in container["state"]:
+            waiting = container["state"].get("waiting")
+            does = (waiting.get("reason") or "waits") if waiting else "runs"
+            return f"its init container {container['name']}: {does}"
+    for container in status.get("containerStatuses", []):
+        if container["name"] == agent and "waiting" in container["state"]:
+            said = container["state"]["waiting"]
+            words = said.get("message") or "the image may be on its way, or a volume"
+            return f"container {agent}: {said.get('reason', 'waits')} ({words})"
+    return "its node has not taken it up yet"
+
+
 def _container_fault(name: str, status: Json) -> ClusterError | None:
     """Why a container does not start."""
     waiting = status["state"].get("waiting") or {}

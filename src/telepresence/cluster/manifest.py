@@ -32,11 +32,13 @@ def notes(plan: Plan) -> dict[str, str]:
 
 
 def probe(plan: Plan) -> Json:
-    """The agent listens on that port while it is told to be ready."""
+    """The agent hands the question on to the laptop, which is ready or not."""
     if not plan.ready_when_listening:
         return {}
-    socket = {"port": READY_PORT}
-    return {"readinessProbe": {"tcpSocket": socket, "periodSeconds": 1, "failureThreshold": 1}}
+    asked = {"httpGet": {"port": READY_PORT, "path": "/ready"}}
+    # Time enough for a carrier to be renewed in between.
+    often = {"periodSeconds": 1, "timeoutSeconds": 3, "failureThreshold": 1}
+    return {"readinessProbe": {**asked, **often}}
 
 
 def allow_low_ports(plan: Plan, spec: Json, container: Json) -> None:

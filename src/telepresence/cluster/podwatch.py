@@ -8,6 +8,7 @@ Never: polls; changes the pod.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 from telepresence.cluster import faults
 from telepresence.cluster.api import Api, ApiError, Json, Unreachable
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 # A cluster that adds nodes on demand needs minutes; one that has none to give says so at once.
 # This is for a scheduler that is about to find room, not for an autoscaler.
 SCHEDULE_GRACE_S = 5.0
-READY_TIMEOUT_S = 120.0  # a cold pull of the image over a slow line
+TOLD_AFTER_S = 5.0  # a person at a terminal begins to wonder
 REWATCH_PAUSE_S = 1.0
 LOG_LINES = 10
 
@@ -39,6 +40,8 @@ class PodWatch:
         self._volumes: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
         self._watcher: asyncio.Task[None] | None = None
         self._unscheduled: asyncio.TimerHandle | None = None
+        self._reason = "the cluster has not said anything yet"
+        self._tell: Callable[[str], None] | None = None  # once the wait is long
 
     def start_watch(self, version: str) -> None:
         """From this resourceVersion on."""
@@ -53,16 +56,24 @@ class PodWatch:
         for future in (self._ready, self.ended):
             future.cancel()
 
-    async def ready(self) -> Pod:
-        """Wait until the agent runs.  ClusterError as soon as the cluster says why it will not."""
+    async def ready(self, say: Callable[[str], None]) -> Pod:
+        """Wait until the agent runs.  ClusterError as soon as the cluster says why it will not.
+
+        Say what is waited for, if that takes long."""
+        limit_s = self._plan.ready_timeout_s
+        telling = asyncio.get_running_loop().call_later(TOLD_AFTER_S, self._begin_to_tell, say)
         try:
-            async with asyncio.timeout(READY_TIMEOUT_S):
+            async with asyncio.timeout(limit_s):
                 await asyncio.shield(self._ready)
         except TimeoutError as exc:
             raise ClusterError(
-                f"pod {self._plan.pod_name} was not ready after {READY_TIMEOUT_S:.0f} s",
-                hint=f"see 'kubectl -n {self._plan.namespace} get events'",
+                f"pod {self._plan.pod_name} was not ready after {limit_s:g} s: {self._reason}",
+                hint=f"see 'kubectl -n {self._plan.namespace} get events'; --ready-timeout waits "
+                "longer",
             ) from exc
+        finally:
+            telling.cancel()
+            self._tell = None
         return Pod(
             name=self._plan.pod_name,
             namespace=self._plan.namespace,
@@ -70,6 +81,16 @@ class PodWatch:
             projections=self._volumes[0],
             other_volumes=self._volumes[1],
         )
+
+    def _begin_to_tell(self, say: Callable[[str], None]) -> None:
+        self._tell = say
+        say(f"still waiting for pod {self._plan.pod_name}: {self._reason}")
+
+    def _see_reason(self, pod: Json) -> None:
+        reason = faults.waiting_for(pod, self._plan.container)
+        if reason != self._reason and self._tell is not None:
+            self._tell(f"still waiting for pod {self._plan.pod_name}: {reason}")
+        self._reason = reason
 
     async def _watch(self, version: str) -> None:
         try:
@@ -128,6 +149,8 @@ class PodWatch:
         if faults.is_running(pod, self._plan.container) and not self._ready.done():
             self._volumes = divide(pod["spec"], self._plan.container)
             self._ready.set_result(None)
+        elif not self._ready.done():
+            self._see_reason(pod)
 
     def _see_schedule(self, message: str | None) -> None:
         if message is None:

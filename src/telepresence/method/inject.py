@@ -33,17 +33,6 @@ SHIM = Path(__file__).with_name(
 PRELOAD = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
 SETTINGS = "TORSOCKS_CONF_FILE"  # the shim's; torsocks reads the same file
 
-PROMPT = b'PS1="@\\${TELEPRESENCE_CONTEXT}|$PS1"; unset PROMPT_COMMAND'
-
-
-def prompt(plan: Plan) -> dict[bytes, bytes]:
-    """What shows in a shell's prompt that it is in the cluster."""
-    if not plan.is_shell:
-        return {}
-    # bash runs this once, after its start-up files have set PS1.  The context's name stays
-    # a variable in PS1, too, which bash expands for every prompt: it may hold anything.
-    return {b"TELEPRESENCE_CONTEXT": plan.context.encode(), b"PROMPT_COMMAND": PROMPT}
-
 
 def notes(plan: Plan) -> tuple[str, ...]:
     """What the user should know before the start: on macOS, why the first one takes longer."""
@@ -109,7 +98,6 @@ async def prepare(
             shim = os.fsencode(plan.shim)
             environ[PRELOAD.encode()] = shim + b":" + before if before else shim
         environ[SETTINGS.encode()] = os.fsencode(settings)
-        environ.update(prompt(plan))
         log.info("the SOCKS server listens on 127.0.0.1:%d", server.port)
         launch = put_substitutes(
             Launch(program=plan.program, argv=plan.argv, environ=environ),

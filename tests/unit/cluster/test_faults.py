@@ -3,7 +3,7 @@
 import pytest
 
 from telepresence.cluster.api import Json
-from telepresence.cluster.faults import Crashed, diagnose, is_running, unschedulable
+from telepresence.cluster.faults import Crashed, diagnose, is_running, unschedulable, waiting_for
 from telepresence.errors import ClusterError
 
 
@@ -13,6 +13,9 @@ def pod(state: Json | None = None, **status: object) -> Json:
         ready = status.pop("ready", False)
         statuses = [{"name": "main", "image": "agent:1", "state": state, "ready": ready}]
     return {"metadata": {"name": "p"}, "status": {**status, "containerStatuses": statuses}}
+
+
+SCHEDULED = [{"type": "PodScheduled", "status": "True"}]
 
 
 def fault(seen: Json) -> ClusterError:
@@ -113,3 +116,22 @@ def test_a_scheduler_that_finds_no_room_is_quoted() -> None:
     placed = {"type": "PodScheduled", "status": "True"}
     assert unschedulable(pod(None, conditions=[placed])) is None
     assert unschedulable({"metadata": {"name": "p"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (pod(), "no node has it yet"),
+        (pod(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}]),
+         "0/1 nodes"),
+        (pod(conditions=SCHEDULED), "its node has not taken it up yet"),
+        (pod({"waiting": {"reason": "ContainerCreating"}}, conditions=SCHEDULED),
+         "container main: ContainerCreating (the image may be on its way, or a volume)"),
+        (pod(conditions=SCHEDULED,
+             initContainerStatuses=[{"name": "one", "state": {"terminated": {}}},
+                                    {"name": "two", "state": {"running": {}}}]),
+         "its init container two: runs"),
+    ],
+)  # fmt: skip
+def test_what_a_pod_waits_for_is_told(seen: Json, told: str) -> None:
+    assert waiting_for(seen, "main") == told

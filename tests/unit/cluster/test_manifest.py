@@ -85,7 +85,7 @@ def test_a_port_below_1024_is_allowed_as_the_server_can() -> None:
 def test_readiness_is_asked_for_only_when_it_follows_the_laptop() -> None:
     assert "readinessProbe" not in proxy_pod(PLAN)["spec"]["containers"][0]
     made = proxy_pod(dataclasses.replace(PLAN, ready_when_listening=True))
-    assert made["spec"]["containers"][0]["readinessProbe"]["tcpSocket"] == {"port": 9041}
+    assert made["spec"]["containers"][0]["readinessProbe"]["httpGet"]["port"] == 9041
 
 
 def test_the_service_has_the_pods_name_and_a_port_for_each() -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import stat
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -155,19 +154,6 @@ def test_nobody_listens_after_the_context(engine: Engine) -> None:
     inside(engine, lambda _, settings: ports.append(int(settings["TorPort"])))
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", ports[0]), DEADLINE_S)
-
-
-def test_a_shells_prompt_names_the_context_and_runs_nothing_of_its_name(engine: Engine) -> None:
-    def look(launch: Launch, settings: dict[str, str]) -> None:
-        assert launch.environ[b"TELEPRESENCE_CONTEXT"] == PLAN.context.encode()
-        script = 'PS1="here> "; eval "$PROMPT_COMMAND"; printf "%s|%s" "${PS1@P}" "$PROMPT_COMMAND"'
-        chosen = {k: v for k, v in launch.environ.items() if k != inject.PRELOAD.encode()}
-        said = subprocess.run(
-            ["bash", "-c", script], env=chosen, check=True, capture_output=True, timeout=DEADLINE_S
-        )
-        assert said.stdout.decode() == f"@{PLAN.context}|here> |"
-
-    inside(engine, look, dataclasses.replace(PLAN, is_shell=True))
 
 
 def test_where_the_system_protects_its_programs_copies_are_started(

@@ -36,6 +36,11 @@ def directory() -> Path:
     return base / f"telepresence-vpn-{os.stat('/proc/self/ns/net').st_ino}"  # noqa: PTH116
 
 
+def own_claim(name: str, place: Path | None = None) -> Path:
+    """The file that this process's session of that name locks."""
+    return (place or directory()) / f"{os.getpid()}-{name}.json"
+
+
 def _open(place: Path) -> Path:
     place.mkdir(mode=0o1777, exist_ok=True)
     with contextlib.suppress(PermissionError):
@@ -63,7 +68,7 @@ def _overlap(one: Sequence[Network], other: Sequence[Network]) -> Network | None
 def claim(name: str, ranges: Sequence[Network], place: Path | None = None) -> Iterator[Claim]:
     """MethodError names the session that holds a part of the ranges."""
     place = _open(place or directory())
-    own = place / f"{os.getpid()}-{name}.json"
+    own = own_claim(name, place)
     with (place / "lock").open("a") as lock:
         with contextlib.suppress(PermissionError):
             Path(lock.name).chmod(0o666)

@@ -20,7 +20,6 @@ from typing import Any
 from telepresence.console import Console
 from telepresence.errors import MethodError, TunnelError
 from telepresence.fastpath import Engine, Tunnel
-from telepresence.method.inject import prompt
 from telepresence.method.substitutes import put_substitutes
 from telepresence.method.vpn import message, probe, routes
 from telepresence.method.vpn.claims import claim
@@ -132,8 +131,7 @@ class Vpn:
             for host, (ttl_s, known) in also.items():
                 self._follow(stack, lookup, host, ttl_s, set(known))
             await probe.wait_ready(resolver, names, self._console)
-            environ = {**environment.process, **prompt(plan)}
-            launch = Launch(program=plan.program, argv=plan.argv, environ=environ)
+            launch = Launch(program=plan.program, argv=plan.argv, environ=environment.process)
             directory = Path(tempfile.mkdtemp(prefix="telepresence-"))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
             yield put_substitutes(launch, directory / "bin", plan.method)
