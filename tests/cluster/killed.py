@@ -40,7 +40,7 @@ def append_in_steps(self: Journal, said: dict[str, Any]) -> None:
 
 
 async def request_in_steps(self: Api, method: str, path: str, *rest: Any, **query: str) -> Any:
-    if method == "GET" or "accessreviews" in path:
+    if method == "GET" or "reviews" in path:
         return await request(self, method, path, *rest, **query)
     step()
     answer = await request(self, method, path, *rest, **query)
