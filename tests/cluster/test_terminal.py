@@ -61,7 +61,7 @@ def test_a_shell_has_its_own_jobs_and_sizes(telepresence: Telepresence) -> None:
         start(telepresence, screen, "--run-shell")
         screen.wait(r"@[^|]+\|inner> ")
         screen.type("sh -c 'echo u''p; exec sleep 100'\n")
-        screen.wait("\nup\r\n")
+        screen.wait(r"[\r\n]up\r\n")
         screen.type(CTRL_Z)
         screen.wait("Stopped")
         screen.wait("inner> ")
