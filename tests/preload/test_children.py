@@ -6,6 +6,7 @@ import pytest
 
 from fake_pod import CONNECT, FakePod
 from shim_rig import ECHO, SHIM, WEB, Rig
+from supervisor_rig import Supervisor
 
 GET = "import urllib.request as u; print(u.urlopen('http://web', timeout=9).read().decode())"
 START = "import os, subprocess, sys\nchild = [sys.executable, '-c', CHILD]\n"
@@ -57,9 +58,7 @@ def test_other_preloaded_libraries_coexist(rig: Rig, pod: FakePod) -> None:
         assert "pods" in done.stdout
 
 
-def test_closed_standard_descriptors_do_not_get_in_the_way(rig: Rig, pod: FakePod) -> None:
-    """The shim's own sockets are nobody's terminal: a file at 1 would take what is printed."""
-    script = f"""
+CLOSED = f"""
 import os, socket
 for fd in range(3): os.close(fd)
 s = socket.create_connection(('web', 80), 9)
@@ -70,7 +69,15 @@ assert u.recv(9) == b'pods'
 s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')
 os._exit(42 if b'pods' in s.makefile('rb').read() else 1)
 """
-    assert rig.run(["/usr/bin/python3", "-c", script], pod.settings()).returncode == 42
+
+
+def test_closed_standard_descriptors_do_not_get_in_the_way(rig: Rig, pod: FakePod) -> None:
+    """The shim's own sockets are nobody's terminal: a file at 1 would take what is printed."""
+    assert rig.run(["/usr/bin/python3", "-c", CLOSED], pod.settings()).returncode == 42
+
+
+def test_nor_do_they_under_the_supervisor(supervisor: Supervisor, pod: FakePod) -> None:
+    assert supervisor.run(["/usr/bin/python3", "-c", CLOSED], pod.settings()).code == 42
 
 
 def test_system_calls_by_number_are_the_shims_too(each_rig: Rig, pod: FakePod) -> None:
