@@ -171,6 +171,14 @@ def make_answer(
     return bytes(out)
 
 
+def is_answer(question: Question, answer: bytes) -> bool:
+    """Whether it is a whole one to this very question, and has nothing behind the authority."""
+    end = HEADER_BYTES + len(question.wire)
+    is_reply = len(answer) >= end and answer[2] & 0x82 == 0x80  # QR, and not TC
+    is_plain = answer[4:6] == b"\0\1" and answer[10:12] == b"\0\0"
+    return is_reply and is_plain and answer[HEADER_BYTES:end].lower() == question.wire.lower()
+
+
 def rename(
     question: Question, found: Labels, answer: bytes, *, flat: bool = False
 ) -> tuple[bytes, int]:

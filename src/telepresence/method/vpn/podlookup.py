@@ -6,10 +6,11 @@ Never: judges an answer; asks a server that the pod would not ask.
 """
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from telepresence.errors import TunnelError
 from telepresence.fastpath import Tunnel
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 5.0  # resolv.conf(5): a resolver's own, for one server
 STREAMS = 8  # CoreDNS answers a stream's questions one by one, and closes an idle one after 10 s
 _CONNECT, _DNS = 1, 53
+Deliver = Callable[[bytes], None]
 _REPLY_BYTES = {1: 10, 4: 22}  # of a SOCKS5 reply, by the type of its address
 
 
@@ -33,7 +35,7 @@ def connect_request(host: str, port: int) -> bytes:
 class Stream:
     """A connection to a name server of the pod; the first answer has the SOCKS5 reply in front.
 
-    A question costs a send and a callback: no task, and no turn of the loop of its own."""
+    A question costs a send and a call: no task, and no turn of the loop of its own."""
 
     def __init__(self, tunnel: Tunnel, server: str) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,22 +45,38 @@ class Stream:
         self._buffer = b""
         self._replied = False
         self._next_id = 0
-        self.waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._progress_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.waiting: dict[int, Deliver] = {}
         self.is_open = True
-        self.has_answered = False
+        self.may_be_stale = False  # it has answered, and may have been closed since
 
-    def ask(self, labels: Labels, kind: int) -> "tuple[int, asyncio.Future[bytes]]":
-        """The future ends with EOFError when the stream does."""
+    def ask(self, labels: Labels, kind: int, deliver: Deliver) -> None:
+        """`deliver` is called once, later: with the answer, or b"" when the stream ends before."""
         number = self._next_id = (self._next_id + 1) & 0xFFFF
         query = make_query(labels, kind, number)
-        future = self.waiting[number] = self._loop.create_future()
         try:
             sent = self._sock.send(len(query).to_bytes(2, "big") + query)
-            if sent < len(query) + 2:  # a stream that is so far behind is of no use
-                self.close()
         except OSError:
+            sent = 0
+        if not self.waiting:
+            self._progress_s = self._loop.time()
+        self.waiting[number] = deliver
+        if sent < len(query) + 2:  # a stream that is so far behind is of no use
+            self._loop.call_soon(self.close)
+        if self._timer is None:
+            self._timer = self._loop.call_later(TIMEOUT_S, self._check)
+
+    def _check(self) -> None:
+        """One timer for all: a stream on which nothing moves while somebody waits is ended."""
+        self._timer = None
+        left_s = self._progress_s + TIMEOUT_S - self._loop.time()
+        if self.waiting and left_s <= 0:
+            log.warning("the pod's name server has not answered for %g s", TIMEOUT_S)
+            self.may_be_stale = False
             self.close()
-        return number, future
+        elif self.waiting:
+            self._timer = self._loop.call_later(left_s, self._check)
 
     def _on_readable(self) -> None:
         try:
@@ -78,10 +96,11 @@ class Stream:
             if len(self._buffer) < size + 2:
                 return
             answer, self._buffer = self._buffer[2 : size + 2], self._buffer[size + 2 :]
-            self.has_answered = True
-            future = self.waiting.pop(int.from_bytes(answer[:2], "big"), None)
-            if future is not None and not future.done():
-                future.set_result(answer)
+            self.may_be_stale = True
+            deliver = self.waiting.pop(int.from_bytes(answer[:2], "big"), None)
+            if deliver is not None:
+                deliver(answer)
+            self._progress_s = self._loop.time()
 
     def _take_reply(self) -> bool:
         if len(self._buffer) < 4 or len(self._buffer) < _REPLY_BYTES.get(self._buffer[3], 4):
@@ -98,50 +117,57 @@ class Stream:
         if not self.is_open:
             return
         self.is_open = False
+        if self._timer is not None:
+            self._timer.cancel()
         self._loop.remove_reader(self._sock)
         self._sock.close()
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(EOFError("end of file"))
-        self.waiting.clear()
+        waiting, self.waiting = self.waiting, {}
+        for deliver in waiting.values():
+            deliver(b"")
 
 
 class PodLookup:
-    """`ask` gives the whole answer; TunnelError when none comes."""
+    """`ask` gives the whole answer; TunnelError when none comes.  `begin` is its quick half."""
 
     def __init__(self, tunnel: Tunnel, servers: Sequence[str]) -> None:
         self._tunnel = tunnel
         self._servers = servers
         self._streams: dict[str, list[Stream]] = {server: [] for server in servers}
 
+    def begin(self, labels: Labels, kind: int, deliver: Deliver) -> bool:
+        """Ask the first server; whoever is told b"" has to ask().  False: not even begun."""
+        try:
+            self._stream(self._servers[0]).ask(labels, kind, deliver)
+        except (IndexError, TunnelError):
+            return False
+        return True
+
     async def ask(self, labels: Labels, kind: int) -> bytes:
+        loop = asyncio.get_running_loop()
         for server in self._servers:
             for _ in range(STREAMS + 1):  # idle ones may all have been closed meanwhile
                 stream = self._stream(server)
-                was_used = stream.has_answered
-                try:
-                    return await self._answer(stream, labels, kind)
-                except (EOFError, TimeoutError) as exc:
-                    if isinstance(exc, TimeoutError) or not was_used:
-                        log.warning("the pod's name server %s: %r", server, exc)
-                        break
+                future: asyncio.Future[bytes] = loop.create_future()
+                was_stale = stream.may_be_stale
+                stream.ask(labels, kind, functools.partial(_settle, future))
+                if answer := await future:
+                    return answer
+                if not (was_stale and stream.may_be_stale):
+                    log.warning("the pod's name server %s cannot be asked", server)
+                    break
         raise TunnelError("the pod's name servers do not answer")
-
-    async def _answer(self, stream: Stream, labels: Labels, kind: int) -> bytes:
-        number, future = stream.ask(labels, kind)
-        timer = asyncio.get_running_loop().call_later(TIMEOUT_S, _give_up, future)
-        try:
-            return await future
-        finally:
-            timer.cancel()
-            stream.waiting.pop(number, None)
 
     def _stream(self, server: str) -> Stream:
         """One that nobody waits for, a new one, or the least busy."""
-        streams = [each for each in self._streams[server] if each.is_open]
-        self._streams[server] = streams
-        best = min(streams, key=lambda each: len(each.waiting), default=None)
-        if best is not None and (not best.waiting or len(streams) >= STREAMS):
+        streams = self._streams[server]
+        best = None
+        for stream in streams:
+            if stream.is_open and not stream.waiting:
+                return stream
+            if best is None or len(stream.waiting) < len(best.waiting):
+                best = stream
+        streams[:] = [each for each in streams if each.is_open]
+        if best is not None and len(streams) >= STREAMS:
             return best
         try:
             streams.append(Stream(self._tunnel, server))
@@ -155,6 +181,6 @@ class PodLookup:
                 streams.pop().close()
 
 
-def _give_up(future: "asyncio.Future[bytes]") -> None:
-    if not future.done():
-        future.set_exception(TimeoutError("no answer"))
+def _settle(future: "asyncio.Future[bytes]", answer: bytes) -> None:
+    if not future.done():  # who asked may have gone
+        future.set_result(answer)

@@ -24,6 +24,7 @@ HOSTS_TTL_S = 5
 _NAMELESS = b"\x7f\0\0\1"  # what a probe is told: 127.0.0.1
 
 Ask = Callable[[Labels, int], Awaitable[bytes]]
+Begin = Callable[[Labels, int, Callable[[bytes], None]], bool]
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Resolver:
         *,
         chained: bool = False,
         near: bool = False,
+        begin: Begin | None = None,
         flat: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,6 +67,7 @@ class Resolver:
         self._chained = chained  # another session's names are behind the laptop's resolvers
         self._kept: dict[tuple[Labels, int], Kept] = {}
         self._exists: dict[Labels, tuple[float, bool]] = {}
+        self._begin = begin
         self._near = near  # the cluster's DNS may ask this laptop's resolvers, and so us
         self._asking: dict[tuple[Labels, int], asyncio.Future[bytes]] = {}
         self._tasks: set[asyncio.Task[bool]] = set()
@@ -162,6 +165,35 @@ class Resolver:
             return False
         known = self._exists.get(name)
         return known[1] if known is not None else await self._look(name)
+
+    def begin(self, question: Question, deliver: Callable[[bytes], None]) -> bool:
+        """The quick way, for a name that is asked as it is: `deliver` gets the answer, to be
+        finished, or b"" for resolve().  False: it is not for this name, or not now."""
+        name = question.labels
+        if self._begin is None or self._chained or self._policy.choose(name).whole != name:
+            return False
+        key = name, question.kind
+        if key in self._asking:
+            return False
+
+        def on_answer(answer: bytes) -> None:
+            if at_once := message.is_answer(question, answer):
+                deliver(answer)
+            self._asking.pop(key).set_result(answer)
+            try:
+                renamed, lifetime_s = message.rename(question, name, answer)
+            except message.Malformed:
+                renamed, lifetime_s = b"", 0
+            if not at_once:
+                deliver(renamed)
+            if lifetime_s:
+                self._keep(key, renamed, lifetime_s)
+
+        self._asking[key] = asyncio.get_running_loop().create_future()
+        if self._begin(name, question.kind, on_answer):
+            return True
+        del self._asking[key]
+        return False
 
     async def resolve(self, question: Question) -> bytes | None:
         """The cluster's answer; None: it knows no such name, so ask the laptop's resolvers."""

@@ -172,6 +172,14 @@ class NameServer:
             send(message.finish(question, answer, question.udp_bytes))
         elif self._resolver.theirs(question):
             self._laptop.relay(data, functools.partial(self._on_theirs, question, send))
+        elif not self._resolver.begin(
+            question, functools.partial(self._on_begun, question, data, send)
+        ):
+            self._spawn(self._resolve(question, data, send))
+
+    def _on_begun(self, question: Question, data: bytes, send: Deliver, answer: bytes) -> None:
+        if answer:
+            send(message.finish(question, answer, question.udp_bytes))
         else:
             self._spawn(self._resolve(question, data, send))
 

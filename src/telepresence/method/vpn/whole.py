@@ -110,7 +110,7 @@ class Vpn:
             policy = Policy(pod=names, ranges=included, also=frozenset(hosts))
             resolver = Resolver(
                 policy, lookup.ask, chained=len(held.bypass) > 1,
-                near=self._is_near(),
+                near=self._is_near(), begin=lookup.begin,
                 flat=swallower(hosts_line(), b".".join(names.domain).decode()) is not None,
             )  # fmt: skip
             servers = [

@@ -151,3 +151,14 @@ def test_a_loop_of_pointers_is_refused() -> None:
     data = b"\0\1\x81\x80\0\0\0\1\0\0\0\0\xc0\x0c\0\1\0\1\0\0\0\5\0\4\1\2\3\4"
     with pytest.raises(Malformed):
         message.take_records(data)
+
+
+def test_what_may_be_passed_on_at_once() -> None:
+    full = asked("Redis-Master.default.svc.cluster.local")
+    whole = answer(*LINES)
+    assert message.is_answer(full, whole)
+    assert not message.is_answer(asked("other.default.svc.cluster.local"), whole)
+    assert not message.is_answer(full, whole[:2] + bytes([whole[2] | 2]) + whole[3:])  # cut off
+    assert not message.is_answer(full, whole[:10] + b"\0\1" + whole[12:])
+    assert not message.is_answer(full, whole[:20])
+    assert not message.is_answer(full, b"")

@@ -267,3 +267,29 @@ def test_old_news_is_renewed_without_waiting() -> None:
         assert len(rig.cluster.asked) == 4
 
     run(test)
+
+
+def test_the_quick_way_is_for_whole_names_and_keeps_what_it_learns() -> None:
+    async def test(rig: Rig) -> None:
+        begun: list[Callable[[bytes], None]] = []
+        told: list[bytes] = []
+
+        def begin(labels: Labels, kind: int, deliver: Callable[[bytes], None]) -> bool:
+            begun.append(deliver)
+            return True
+
+        rig.resolver._begin = begin
+        full = ask("redis.default.svc.cluster.local")
+        assert rig.resolver.begin(full, told.append)
+        assert not rig.resolver.begin(full, told.append)  # one is under way
+        assert not rig.resolver.begin(ask("redis"), told.append)
+        begun[0](await rig.cluster.ask(full.labels, full.kind))
+        assert len(told) == 1
+        assert rig.resolver.known(full) is not None
+        other = ask("web.default.svc.cluster.local")
+        assert rig.resolver.begin(other, told.append)
+        begun[1](b"")  # the stream has ended
+        assert told[1] == b""
+        assert rig.resolver.known(other) is None
+
+    run(test)
