@@ -10,7 +10,7 @@ import sys
 
 from telepresence import __version__, cli
 from telepresence.console import Console
-from telepresence.errors import InternalError, TelepresenceError
+from telepresence.errors import InternalError, TelepresenceError, UsageError
 from telepresence.log import log_place, open_log
 from telepresence.values import Task
 
@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def _complain(console: Console, error: TelepresenceError) -> int:
+    if isinstance(error, UsageError):  # one line, which a script can show
+        console.say("; ".join(filter(None, (str(error), error.hint))))
+        return error.exit_code
     console.say(str(error))
     if error.hint:
         console.say(error.hint)

@@ -79,7 +79,7 @@ def _existing(
             hint="leave one of the two away",
         )
     if not runs_agent(container, options.image):
-        raise ClusterError(
+        raise UsageError(
             f"{workload} does not run the agent: the image of its container {container['name']} "
             f"is {container.get('image')}",
             hint="--swap-deployment takes its place; docs/operations.md has a workload for "
@@ -114,12 +114,12 @@ def _container(options: Options, workload: Workload) -> dict[str, Any]:
     containers = workload.template["spec"]["containers"]
     target = options.deployment or options.swap_deployment
     if container is None and target is not None and target.container is not None:
-        raise ClusterError(
+        raise UsageError(
             f"{workload} has no container {target.container}",
             hint=f"it has: {', '.join(other['name'] for other in containers)}",
         )
     if container is None:
-        raise ClusterError(
+        raise UsageError(
             f"{workload} does not run the agent: its images are "
             f"{', '.join(str(other.get('image')) for other in containers)}",
             hint="--swap-deployment takes its place; docs/operations.md has a workload for "

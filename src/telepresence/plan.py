@@ -207,6 +207,7 @@ def _refuse_no_way(facts: Facts) -> None:
 def _refuse_ways(options: Options, facts: Facts) -> None:
     _refuse_no_way(facts)
     _refuse_files(options, facts)
+    _refuse_missing_rights(facts)
 
 
 def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) -> Plan:
@@ -218,7 +219,6 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
     _refuse_ways(options, facts)
     expose = exposed(options, facts.workload)
     place = find_place(options, facts, expose, session)
-    _refuse_missing_rights(facts)
     return Plan(
         context=facts.context,
         namespace=facts.namespace,
@@ -226,6 +226,7 @@ def make_plan(options: Options, facts: Facts, *, session: bytes, secret: bytes) 
         pod_name=place.pod_name,
         container=place.container,
         image=image_name(options, facts.environ),
+        image_pull_secrets=options.image_pull_secret,
         expose=expose,
         from_pod=options.from_pod,
         to_pod=options.to_pod,

@@ -94,6 +94,7 @@ class Options:
     context: str | None
     namespace: str | None
     image: str | None
+    image_pull_secret: tuple[str, ...]
     logfile: str
     verbose: bool
     docker_run: tuple[str, ...] | None = None  # the words after it
@@ -219,6 +220,7 @@ class Plan:
     kubectl: str | None  # None: the tunnel goes to the API server directly
     pod_name: str
     image: str
+    image_pull_secrets: tuple[str, ...] = ()  # beside the workload's own
     session: bytes
     secret: bytes = field(repr=False)
     method: str

@@ -101,7 +101,6 @@ def test_a_tool_that_telepresence_1_could_not_carry_works(
     assert address in said
 
 
-@pytest.mark.combinations(methods=COMMANDS)
 def test_volumes(session: Session) -> None:
     environ = session.ask("environ")
     written = json.loads((session.telepresence.directory / "env.json").read_text())

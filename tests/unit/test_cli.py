@@ -34,6 +34,7 @@ DEFAULTS: dict[str, object] = {
     "context": None,
     "namespace": None,
     "image": None,
+    "image_pull_secret": (),
     "logfile": "./telepresence.log",
     "verbose": False,
     "volumes_at_real_paths": False,
@@ -95,6 +96,10 @@ def test_no_words_mean_a_shell_and_the_defaults() -> None:
         (["--context", "east"], {"context": "east"}),
         (["--namespace", "prod"], {"namespace": "prod"}),
         (["--image", "registry:5000/agent:1"], {"image": "registry:5000/agent:1"}),
+        (
+            ["--image-pull-secret", "a", "--image-pull-secret", "b.c"],
+            {"image_pull_secret": ("a", "b.c")},
+        ),
         (["--logfile", "-"], {"logfile": "-"}),
         (["--verbose"], {"verbose": True}),
         (["--env-include", "A*", "--env-include", "B"], {"env_include": ("A*", "B")}),
@@ -183,6 +188,7 @@ def test_every_word_after_docker_run_is_the_engines(words: tuple[str, ...]) -> N
         (["--context", ""], "the value is empty"),
         (["--namespace="], "the value is empty"),
         (["--image", ""], "the value is empty"),
+        (["--image-pull-secret", "A"], "'A' is no Kubernetes name"),
         (["--logfile", ""], "the value is empty"),
         (["--logfile"], "expected one argument"),
         (["--verb"], "unrecognized arguments: --verb"),
@@ -221,3 +227,35 @@ def test_help_is_the_manual_that_was_agreed(
         cli.parse(["--help"])
     assert caught.value.code == 0
     assert capsys.readouterr().out == GOLDEN.read_text()
+
+
+# Of Telepresence 1's manual: each option with the form of its argument.
+TELEPRESENCE_1 = [
+    "--help", "--version", "--verbose", "--logfile FILE", "--method inject-tcp", "-m vpn-tcp",
+    "--method container --docker-run x", "--new-deployment NAME", "-n name", "-s name",
+    "--swap-deployment name:container", "--deployment name", "-d name:container", "--context x",
+    "--namespace x", "--serviceaccount x", "--expose 80", "--expose 8080:80", "--to-pod 80",
+    "--from-pod 80", "--container-to-host 80", "--container-to-host 80:81",
+    "--also-proxy 192.0.2.1", "--also-proxy 192.0.2.0/24", "--also-proxy db.example.com",
+    "--local-cluster", "--docker-mount /x --docker-run x", "--mount /x", "--mount true",
+    "--mount False", "--env-json FILE", "--env-file FILE", "--run-shell", "--run x -y --run z",
+    "--docker-run -p 80:80 x y",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", TELEPRESENCE_1)
+def test_telepresence_1s_options_are_options(line: str) -> None:
+    words = line.replace("NAME", "name").split()
+    if words[0] in ("--help", "--version"):
+        with pytest.raises(SystemExit):
+            cli.parse(words)
+    else:
+        assert cli.parse(words)
+
+
+def test_every_option_states_its_default() -> None:
+    for action in cli._parser()._actions:
+        said = action.help or ""
+        if action.dest in ("help", "version"):
+            continue
+        assert "default" in said, action.option_strings

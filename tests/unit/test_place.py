@@ -61,14 +61,19 @@ def test_of_several_pods_one_is_used_and_that_is_said() -> None:
          "does not run the agent: the image of its container app is nginx"),
         (["-d", "web:x"], facts(AGENT), "Deployment web has no container x"),
         (["-s", "web:x"], facts(AGENT), "Deployment web has no container x"),
-        (["-d", "web"], facts(AGENT, pods=()), "has no pod that could be used"),
     ],
 )  # fmt: skip
 def test_a_workload_that_will_not_do(argv: list[str], seen: Facts, said: str) -> None:
-    with pytest.raises(ClusterError, match=said) as caught:
+    with pytest.raises(UsageError, match=said) as caught:
         place(argv, seen)
     assert caught.value.hint
     assert "\n" not in str(caught.value)
+
+
+def test_a_workload_without_a_pod() -> None:
+    with pytest.raises(ClusterError, match="has no pod that could be used") as caught:
+        place(["-d", "web"], facts(AGENT, pods=()))
+    assert "it has 0 replicas" in caught.value.hint
 
 
 def test_a_service_account_cannot_be_given_to_a_pod_that_is_there() -> None:

@@ -215,7 +215,7 @@ def test_a_swap_is_of_the_first_container_or_the_named_one() -> None:
     assert (made.container, made.pod_name) == ("app", "web-000102030405")
     assert (made.user, made.since, made.serviceaccount) == ("ann@here", "then", "robot")
     assert made.workload == WORKLOAD
-    with pytest.raises(ClusterError, match="has no container x") as caught:
+    with pytest.raises(UsageError, match="has no container x") as caught:
         swap("x")
     assert caught.value.hint == "it has: app, side"
 

@@ -32,6 +32,15 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "$TELEPRESENCE_REGISTRY/ if that is set; $TELEPRESENCE_VERSION is another tag)",
     )
     add(
+        "--image-pull-secret",
+        action="append",
+        default=[],
+        type=object_name,
+        metavar="NAME",
+        help="Secret of the namespace with the image's registry's password; may be given again "
+        "(default: those of the service account, and of a swapped workload)",
+    )
+    add(
         "--serviceaccount",
         type=object_name,
         metavar="NAME",

@@ -22,27 +22,28 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--run",
         nargs=argparse.REMAINDER,
         metavar="COMMAND [ARG ...]",
-        help="run this command; everything after --run belongs to it",
+        help="run this command; everything after --run belongs to it (default: a shell)",
     )
     add(
         "--docker-run",
         nargs=argparse.REMAINDER,
         metavar="[OPTION ...] IMAGE [ARG ...]",
-        help="run this container: the words of docker run, options for it included",
+        help="run this container: the words of docker run, options for it included (default: none)",
     )
     add(
         "--docker-compose",
         nargs=argparse.REMAINDER,
         metavar="[OPTION ...]",
         help="run the service that --compose-service names, of the compose file of this directory "
-        "or of -f FILE; --profile, --env-file and the like of docker compose are taken, too",
+        "or of -f FILE; --profile, --env-file and the like of docker compose are taken, too "
+        "(default: none)",
     )
     containers = parser.add_argument_group("containers")
     containers.add_argument(
         "--compose-service",
         type=not_empty,
         metavar="NAME",
-        help="--docker-compose: the service that takes the pod's place",
+        help="--docker-compose: the service that takes the pod's place (default: none)",
     )
     containers.add_argument(
         "--docker",

@@ -38,7 +38,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=network,
         metavar="IP|RANGE",
-        help="vpn-tcp: leave this to the laptop's own network; may be given several times",
+        help="vpn-tcp: leave this to the laptop's own network; may be given several times "
+        "(default: the API server, and nothing else)",
     )
     add(
         "--local-cluster",

@@ -24,7 +24,7 @@ from kubernetes.aio.config import kube_config
 from kubernetes.aio.config.config_exception import ConfigException
 from yaml import YAMLError  # type: ignore[import-untyped] # it says no types
 
-from telepresence.errors import ClusterError
+from telepresence.errors import ClusterError, UsageError
 from telepresence.values import ApiAccess
 
 log = logging.getLogger(__name__)
@@ -188,7 +188,8 @@ def _contexts() -> tuple[dict[str, Json], str]:
 async def connect(context: str | None, namespace: str | None) -> Api:
     """Read the kubeconfig ($KUBECONFIG, ~/.kube/config); asks the server nothing yet.
 
-    ClusterError: no kubeconfig, no such context, or credentials that cannot be had."""
+    UsageError: no such context.  ClusterError: no kubeconfig, or credentials that cannot be
+    had."""
     named, current = await asyncio.to_thread(_contexts)
     chosen = context or current
     if not chosen:
@@ -197,7 +198,7 @@ async def connect(context: str | None, namespace: str | None) -> Api:
             hint="name one with --context; 'kubectl config get-contexts' lists them",
         )
     if chosen not in named:
-        raise ClusterError(
+        raise UsageError(
             f"the kubeconfig has no context {chosen}",
             hint=f"it has: {', '.join(sorted(named)) or 'none'}",
         )

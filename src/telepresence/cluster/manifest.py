@@ -75,6 +75,14 @@ def service(plan: Plan) -> Json:
     }
 
 
+def allow_pull(plan: Plan, spec: Json) -> None:
+    """Name the Secrets for the agent's image, beside those that are there."""
+    if plan.image_pull_secrets:
+        named = [{"name": name} for name in plan.image_pull_secrets]
+        there = spec.get("imagePullSecrets") or []
+        spec["imagePullSecrets"] = there + [one for one in named if one not in there]
+
+
 def proxy_pod(plan: Plan) -> Json:
     """The Pod of a new deployment."""
     container: Json = {
@@ -104,6 +112,7 @@ def proxy_pod(plan: Plan) -> Json:
     if plan.serviceaccount is not None:
         spec["serviceAccountName"] = plan.serviceaccount
     container.update(probe(plan))
+    allow_pull(plan, spec)
     allow_low_ports(plan, spec, container)
     return {
         "apiVersion": "v1",

@@ -42,6 +42,7 @@ class PodWatch:
         self._unscheduled: asyncio.TimerHandle | None = None
         self._reason = "the cluster has not said anything yet"
         self._tell: Callable[[str], None] | None = None  # once the wait is long
+        self.schedule_grace_s = SCHEDULE_GRACE_S
 
     def start_watch(self, version: str) -> None:
         """From this resourceVersion on."""
@@ -163,7 +164,7 @@ class PodWatch:
                 hint="free some room in the cluster, or use another --namespace or --context",
             )
             loop = asyncio.get_running_loop()
-            self._unscheduled = loop.call_later(SCHEDULE_GRACE_S, self._fail, error)
+            self._unscheduled = loop.call_later(self.schedule_grace_s, self._fail, error)
 
     async def _last_words(self, container: str) -> str:
         try:

@@ -20,6 +20,8 @@ from telepresence.values import Plan
 log = logging.getLogger(__name__)
 
 STANDIN_GRACE_S = 2
+DEFAULT_GRACE_S = 30  # Kubernetes' own of a pod
+AFTER_S = 30  # the kubelet's work and the scheduler's back-off of 10 s
 
 
 class ProxyPod(PodWatch):
@@ -33,6 +35,10 @@ class ProxyPod(PodWatch):
         else:
             assert owner is not None
             self._manifest = standin_pod(plan, plan.workload, owner)
+            # The pods that it stands in for may have its room, or its port of the node, until they
+            # have ended, which the scheduler hears of a while later.
+            grace_s = plan.workload.template["spec"].get("terminationGracePeriodSeconds")
+            self.schedule_grace_s = AFTER_S + (DEFAULT_GRACE_S if grace_s is None else grace_s)
         # No grace: the agent has nothing to lose, and the name is free again at once.  A stand-in
         # may have containers that have, and volumes that only one pod may use.
         self.grace_s = 0 if plan.workload is None else STANDIN_GRACE_S

@@ -9,7 +9,14 @@ import copy
 from typing import Any
 
 from telepresence.cluster.api import Json
-from telepresence.cluster.manifest import LABEL, agent_args, allow_low_ports, notes, probe
+from telepresence.cluster.manifest import (
+    LABEL,
+    agent_args,
+    allow_low_ports,
+    allow_pull,
+    notes,
+    probe,
+)
 from telepresence.values import Plan, Workload
 
 # Of no meaning for another program: it is not run as this one was, and answers no probes of its.
@@ -86,6 +93,7 @@ def standin_pod(plan: Plan, workload: Workload, owner: Json) -> Json:
         spec.pop("serviceAccount", None)  # the older name, which would win
         spec["serviceAccountName"] = plan.serviceaccount
     agent = next(c for c in spec["containers"] if c["name"] == plan.container)
+    allow_pull(plan, spec)
     allow_low_ports(plan, spec, agent)
     annotations = dict(meta.get("annotations") or {})
     annotations.pop(_APPARMOR + plan.container, None)

@@ -14,7 +14,7 @@ from kubernetes.aio.config import kube_config
 
 from telepresence.cluster import api
 from telepresence.cluster.api import Api, ApiError
-from telepresence.errors import ClusterError
+from telepresence.errors import ClusterError, UsageError
 
 DEADLINE_S = 10.0
 T = TypeVar("T")
@@ -122,11 +122,11 @@ def test_an_unknown_context_is_refused_with_those_there_are(
     kubeconfig: Callable[..., None],
 ) -> None:
     kubeconfig()
-    with pytest.raises(ClusterError, match="no context north") as caught:
+    with pytest.raises(UsageError, match="no context north") as caught:
         chosen("north", None)
     assert caught.value.hint == "it has: east, torn, west"
     kubeconfig(**{"current-context": "gone"})
-    with pytest.raises(ClusterError, match="no context gone"):
+    with pytest.raises(UsageError, match="no context gone"):
         chosen(None, None)
 
 

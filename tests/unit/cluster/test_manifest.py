@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from telepresence.cluster.manifest import proxy_pod, service
+from telepresence.cluster.manifest import allow_pull, proxy_pod, service
 from telepresence.values import Plan, Port
 
 PLAN = Plan(
@@ -93,3 +93,12 @@ def test_the_service_has_the_pods_name_and_a_port_for_each() -> None:
     assert made["metadata"]["name"] == "quickstart"
     assert made["spec"]["selector"] == {"telepresence": PLAN.session.hex()}
     assert made["spec"]["ports"] == [{"name": "port-80", "port": 80, "targetPort": 80}]
+
+
+def test_pull_secrets_are_named_once() -> None:
+    assert "imagePullSecrets" not in proxy_pod(PLAN)["spec"]
+    plan = dataclasses.replace(PLAN, image_pull_secrets=("a", "b"))
+    assert proxy_pod(plan)["spec"]["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+    spec = {"imagePullSecrets": [{"name": "b"}, {"name": "own"}]}
+    allow_pull(plan, spec)
+    assert [one["name"] for one in spec["imagePullSecrets"]] == ["b", "own", "a"]

@@ -5,7 +5,7 @@ import pytest
 from telepresence.cluster.api import Json
 from telepresence.cluster.workload import KINDS, kind_named
 from telepresence.cluster.workload.disturbers import bounded, gitops_hints
-from telepresence.errors import ClusterError
+from telepresence.errors import UsageError
 from telepresence.values import Workload
 
 
@@ -33,7 +33,7 @@ def test_deploymentconfigs_come_first_and_a_kind_has_all_its_names() -> None:
     names = [kind.name for kind in KINDS]
     assert names == ["DeploymentConfig", "Deployment", "StatefulSet", "ReplicaSet"]
     assert kind_named("sts") is kind_named("StatefulSet") is kind_named("statefulsets")
-    with pytest.raises(ClusterError, match="a daemonset cannot be swapped") as caught:
+    with pytest.raises(UsageError, match="a daemonset cannot be swapped") as caught:
         kind_named("daemonset")
     assert "DeploymentConfig, Deployment" in caught.value.hint
 
@@ -117,7 +117,7 @@ def test_a_replicaset_of_a_deployment_is_refused_with_its_owner() -> None:
     owned["metadata"]["ownerReferences"] = [
         {"kind": "Deployment", "name": "web", "controller": True}
     ]
-    with pytest.raises(ClusterError, match="belongs to Deployment web") as caught:
+    with pytest.raises(UsageError, match="belongs to Deployment web") as caught:
         kind_named("rs").refuse(owned)
     assert "--swap-deployment web" in caught.value.hint
     kind_named("rs").refuse(found())

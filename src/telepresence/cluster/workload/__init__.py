@@ -11,7 +11,7 @@ import pkgutil
 from telepresence.cluster.api import Api, ApiError
 from telepresence.cluster.workload.disturbers import hints
 from telepresence.cluster.workload.kind import Kind
-from telepresence.errors import ClusterError
+from telepresence.errors import ClusterError, UsageError
 from telepresence.values import Target, Workload
 
 
@@ -27,18 +27,19 @@ KINDS = _kinds()
 
 
 def kind_named(word: str) -> Kind:
-    """ClusterError: no such kind, or none that can be swapped."""
+    """UsageError: no such kind, or none that can be swapped."""
     for kind in KINDS:
         if word.lower() in (kind.name.lower(), kind.plural, kind.short):
             return kind
-    raise ClusterError(
+    raise UsageError(
         f"a {word} cannot be swapped",
         hint="what can: " + ", ".join(kind.name for kind in KINDS),
     )
 
 
 async def find(api: Api, target: Target, *, is_swap: bool = True) -> Workload:
-    """The workload of that name.  ClusterError: there is none, or it may not be swapped."""
+    """The workload of that name.  UsageError: there is none, or it cannot be swapped.
+    ClusterError: it may not be read."""
     forbidden = []
     kinds = (kind_named(target.kind),) if target.kind else KINDS
     for kind in kinds:
@@ -71,8 +72,12 @@ async def find(api: Api, target: Target, *, is_swap: bool = True) -> Workload:
     if len(kinds) > 1:
         hint = f"'kubectl -n {api.namespace} get deployments,statefulsets,replicasets' lists them"
     if len(forbidden) == len(kinds):
-        hint = f"you may not read {', '.join(forbidden)}: ask for that"
-    raise ClusterError(
+        raise ClusterError(
+            f"you may not get {', '.join(forbidden)} in namespace {api.namespace} of context "
+            f"{api.context}",
+            hint=f"ask for that; 'telepresence rbac' prints the Role for {target}",
+        )
+    raise UsageError(
         f"there is no {names} {target.name} in namespace {api.namespace} of context {api.context}",
         hint=hint,
     )

@@ -27,7 +27,7 @@ class Kind:
         return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/{self.plural}/{name}"
 
     def refuse(self, found: Json) -> None:
-        """ClusterError when swapping this one would not do what is wanted."""
+        """UsageError when swapping this one would not do what is wanted."""
 
     def replicas(self, found: Json) -> int:
         """Kubernetes' default is 1."""

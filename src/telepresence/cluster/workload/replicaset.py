@@ -7,7 +7,7 @@ Never: asks the cluster.
 
 from telepresence.cluster.api import Json
 from telepresence.cluster.workload.kind import Kind, controller
-from telepresence.errors import ClusterError
+from telepresence.errors import UsageError
 
 
 class ReplicaSet(Kind):
@@ -15,7 +15,7 @@ class ReplicaSet(Kind):
         owner = controller(found)
         if owner is not None:
             name = found["metadata"]["name"]
-            raise ClusterError(
+            raise UsageError(
                 f"ReplicaSet {name} belongs to {owner['kind']} {owner['name']}",
                 hint=f"--swap-deployment {owner['name']} is what you want",
             )
