@@ -34,6 +34,7 @@ ROUNDS = 5
 CONNECTIONS = 100
 BYTES, PEERS_BYTES = 150_000_000, 15_000_000
 START_S = 30.0
+PER_S, STEADY_S = 200, 60
 
 
 def on(laptop: str) -> list[str | Path]:
@@ -132,6 +133,22 @@ def connections(ours: Loader, bare: Loader, peer: Loader) -> None:
     floor("connect vpn-tcp / sshuttle", statistics.median(ratios), at_most=0.6)
 
 
+def more_connections(ours: Loader, peer: Loader) -> None:
+    """Single ones, which wait for the pod as bursts do not; and many for a minute."""
+    apart = {"rounds": 50, "pause_ms": 70}
+    mine = show(
+        "connect + 1 byte, 70 ms apart, vpn-tcp", ours.ask("connect", ECHO, **apart)["ms"], "ms"
+    )
+    other = show("the same, sshuttle", peer.ask("connect", ECHO, **apart)["ms"], "ms")
+    show("ratio of these two", [mine / other], "")
+    made = ours.ask("steady", ECHO, per_s=PER_S, seconds=STEADY_S)
+    show(f"connect + 1 byte, {PER_S} a second", made["ms"], "ms")
+    floor("errors of these", len(made["errors"]), at_most=0)
+    floor(f"a second / {PER_S}", len(made["ms"]) / made["seconds"] / PER_S, at_least=0.99)
+    floor("descriptors more afterwards", made["after"][0] - made["before"][0], at_most=0)
+    floor("resident KiB afterwards / before", made["after"][1] / made["before"][1], at_most=1.1)
+
+
 def prime(first: int) -> None:
     """Have the cluster's DNS remember names, where it can be asked from here."""
     with contextlib.suppress(OSError), socket.create_connection((CLUSTER_DNS, 53), 2) as sock:
@@ -210,6 +227,7 @@ def main() -> None:
         bare = stack.enter_context(loader(on(one), "127.0.0.1", ports))
         peer = stack.enter_context(sshuttle(two, ours.host))
         connections(ours, bare, peer)
+        more_connections(ours, peer)
         names(ours, peer)
         memory(ours)
     finish()

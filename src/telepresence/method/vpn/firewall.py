@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -49,6 +50,8 @@ class Rules:
 
 def choose(environ: dict[str, str]) -> str:
     """sshuttle's method.  nft before nat: its table goes as a whole, and leaves nothing."""
+    if platform.system() == "Darwin":
+        raise MethodError("vpn-tcp is for Linux alone so far", hint="use --method inject-tcp")
     chosen = environ.get(CHOICE)
     if chosen:
         if chosen not in ("nft", "nat"):

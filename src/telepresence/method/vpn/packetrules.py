@@ -28,6 +28,7 @@ table {ip} {name} {{
   }}
   chain going {{
     type route hook output priority -150
+    tcp flags & (fin | syn | rst | ack) != syn return
     meta mark {passed} return
     ct direction reply return
     fib daddr type {{ local, broadcast, multicast, anycast }} return
@@ -46,6 +47,7 @@ _IPTABLES = """\
 :{name}-ours - [0:0]
 {syn}
 {udp}
+-A {name} -p tcp -m tcp ! --syn -j RETURN
 -A {name} -m mark --mark {passed} -j RETURN
 -A {name} -m conntrack --ctdir REPLY -j RETURN
 -A {name} -m addrtype --dst-type {own} -j RETURN
@@ -140,7 +142,8 @@ class PacketRules:
             "udp": f"meta l4proto udp meta mark set {self.routed}",
             "tproxy": f'iifname "lo" meta mark {self.routed} meta l4proto udp '
             f"tproxy to {loopback}:{port} accept",
-            "name_server": f"{ip} daddr {{address}} udp dport 53 return",
+            "name_server": f"{ip} daddr {{address}} udp dport 53 return\n"
+            f"    {ip} daddr {{address}} tcp dport 53 return",
             "out": f"{ip} daddr {{range}} return",
             "in": f"{ip} daddr {{range}} goto ours",
         }
@@ -156,7 +159,8 @@ class PacketRules:
             "udp": f"-A {name}-ours -p udp -j MARK --set-mark {self.routed}",
             "tproxy": f"-A PREROUTING -i lo -p udp -m mark --mark {self.routed} -j TPROXY "
             f"--on-port {port} --on-ip {loopback} --tproxy-mark {self.routed}",
-            "name_server": f"-A {name} -d {{address}} -p udp -m udp --dport 53 -j RETURN",
+            "name_server": f"-A {name} -d {{address}} -p udp -m udp --dport 53 -j RETURN\n"
+            f"-A {name} -d {{address}} -p tcp -m tcp --dport 53 -j RETURN",
             "out": f"-A {name} -d {{range}} -j RETURN",
             "in": f"-A {name} -d {{range}} -g {name}-ours",
         }
