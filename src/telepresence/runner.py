@@ -23,6 +23,7 @@ from telepresence.values import ExitStatus, Launch
 log = logging.getLogger(__name__)
 
 REAPER = Path(__file__).with_name("telepresence-reaper")  # only Linux has what it is for
+REAPER_S = 3.5  # its second phase, for what hears no SIGTERM: reaper/main.c, KILL_MS
 GRACE_S = 2.0  # between SIGTERM and SIGKILL; docker stop gives 10, but the terminal is waiting
 
 
@@ -116,7 +117,7 @@ class Child:
         """End it if it is still there, and whatever it has started."""
         assert self._process is not None
         # The reaper needs both its phases for what does not want to end.
-        for number, grace_s in ((signal.SIGTERM, 2 * GRACE_S + 0.5), (signal.SIGKILL, GRACE_S)):
+        for number, grace_s in ((signal.SIGTERM, GRACE_S + REAPER_S), (signal.SIGKILL, GRACE_S)):
             if self._ended.done():
                 break
             log.info("ending process %d with %s", self._process.pid, number.name)
