@@ -171,7 +171,7 @@ def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
     """A second network of the laptop, whose route lies in the range of the Services."""
     laptop.run("sh", "-c", "ip link add vpn0 type veth peer name vpn1; ip link set vpn0 up; "
                "ip link set vpn1 up; ip address add 10.96.77.1/24 dev vpn0")  # fmt: skip
-    done = laptop("--verbose", "--run", "sh", "-c", "curl -sS http://helloworld | cut -c1-5; "
+    done = laptop("--run", "sh", "-c", "curl -sS http://helloworld | cut -c1-5; "
                   "nft list ruleset | grep -c 'daddr 10.96.77.0/24 return'")  # fmt: skip
     assert done.out.split() == ["Hello", "2"], done.err  # of connections, of packets
     assert "10.96.77.0/24 stays the laptop's own network (vpn0)" in done.err

@@ -19,6 +19,7 @@ import os
 import select
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,20 @@ def first_rules(words: Any, family: int, nslist: list[tuple[int, str]]) -> list[
     return rules
 
 
+def forgetting(platform: str) -> list[list[str]]:
+    """Commands that have the machine's resolver forget names that did not exist a moment ago.
+    systemd-resolved is sshuttle's own care; mDNSResponder's is dscacheutil(1), and a SIGHUP."""
+    if platform != "darwin":
+        return []
+    return [["dscacheutil", "-flushcache"], ["killall", "-HUP", "mDNSResponder"]]
+
+
+def forget() -> None:
+    for words in forgetting(sys.platform):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(words, capture_output=True, timeout=5, check=False)
+
+
 def with_own_rules(base: Any, words: Any, packets: PacketRules) -> Any:
     """sshuttle's method with ours in the same chain: they go when it goes."""
 
@@ -119,10 +134,12 @@ def with_own_rules(base: Any, words: Any, packets: PacketRules) -> Any:
                 words.put(family, port, rule)
             servers = [entry.partition("#")[0] for of, entry in nslist if of == family]
             packets.put(family, subnets, servers)
+            forget()
 
         def restore_firewall(self, port: int, family: int, *more: Any) -> None:
             packets.remove(family)
             super().restore_firewall(port, family, *more)
+            forget()
 
         def firewall_command(self, line: str) -> bool:
             if not line.startswith("ROUTE "):

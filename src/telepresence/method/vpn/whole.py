@@ -146,11 +146,13 @@ class Vpn:
         """What stays the laptop's, and a word to the user about each that may surprise."""
         excluded = list(self._excluded)
         own = await routes.observe_routes()
+        # The networks of a cluster on this machine are no surprise.
+        say = self._console.hint if self._near or self._plan.is_near else self._console.say
         for route, device in routes.inside(self._included, own).items():
-            self._console.hint(f"{route} stays the laptop's own network ({device})")
+            say(f"{route} stays the laptop's own network ({device})")
             excluded.append(route)
         for narrow, (route, device) in routes.around(self._included, own).items():
-            self._console.hint(
+            say(
                 f"{narrow} is the cluster's while this session lasts, though the laptop has a "
                 f"route to {route} ({device}); --never-proxy keeps a part of it"
             )

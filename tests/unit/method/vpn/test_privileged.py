@@ -4,7 +4,14 @@ import sshuttle.methods.nat
 import sshuttle.methods.nft
 
 from telepresence.method.vpn.packetrules import PacketRules
-from telepresence.method.vpn.privileged import V4, NatRules, NftRules, first_rules, with_own_rules
+from telepresence.method.vpn.privileged import (
+    V4,
+    NatRules,
+    NftRules,
+    first_rules,
+    forgetting,
+    with_own_rules,
+)
 
 NSLIST = [(V4, "198.18.0.53#5300#43+47"), (10, "fd00::53#5301#43")]
 
@@ -33,3 +40,10 @@ def test_only_our_own_line_is_taken_after_the_start() -> None:
     for module, words in ((sshuttle.methods.nft, NftRules), (sshuttle.methods.nat, NatRules)):
         method = with_own_rules(module.Method, words, PacketRules("nft", 1, {}))("x")
         assert method.firewall_command("HELLO") is False
+
+
+def test_a_macs_resolver_is_told_to_forget() -> None:
+    assert forgetting("darwin") == [
+        ["dscacheutil", "-flushcache"], ["killall", "-HUP", "mDNSResponder"],
+    ]  # fmt: skip
+    assert forgetting("linux") == []
