@@ -143,11 +143,12 @@ def test_proot_shows_a_volume_at_its_path_as_documented(
     script = (
         "proot -b $TELEPRESENCE_ROOT/var/run/secrets/:/var/run/secrets "
         "-b $TELEPRESENCE_ROOT/etc/config:/etc/config "
-        "sh -c 'cat /var/run/secrets/kubernetes.io/serviceaccount/namespace /etc/config/plain'"
+        "sh -c 'cat /var/run/secrets/kubernetes.io/serviceaccount/namespace /etc/config/plain; "
+        "cd /var/run/secrets/kubernetes.io/serviceaccount && ls'"
     )
-    done = telepresence(*INJECT, "--inject", "preload", "--namespace", web, "-s", "web",
+    done = telepresence(*INJECT, "--namespace", web, "-s", "web",
                         "--run", "sh", "-c", script)  # fmt: skip
-    assert done.out == f"{web}from the map", done.err
+    assert done.out == f"{web}from the mapca.crt\nnamespace\ntoken\n", done.err
 
 
 def test_a_pod_of_any_user(telepresence: Telepresence, namespace: str, host: Path) -> None:
