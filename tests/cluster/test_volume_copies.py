@@ -48,6 +48,8 @@ def test_without_fuse_the_volumes_are_files_that_are_renewed(
         assert session.read("/etc/config/added") == "new"
         assert session.read("/etc/config/lines") == "ENOENT"
         until(lambda: session.read("/etc/projected/deep/er/plain") == "changed", 100)
+    before = {"data": {"plain": "from the map", "lines": "one\ntwo\n", "added": None}}
+    kubectl("patch", "-n", web, "configmap/config", "-p", json.dumps(before))
     said = session.said
     assert "T: --mount copy leaves out /claim, /frozen, /host, /scratch" in said
     assert not left()
