@@ -14,6 +14,7 @@ import re
 import shlex
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from telepresence.cluster.api import Api, ApiError, Json
 from telepresence.errors import ClusterError
@@ -45,9 +46,19 @@ def _addresses(texts: Iterable[str]) -> list[Network]:
     return _networks(text for text in texts if text and text != "None")
 
 
+# Two want to know them, at the same time.
+_nodes: "WeakKeyDictionary[Api, asyncio.Future[Json]]" = WeakKeyDictionary()
+
+
+def _list_nodes(api: Api) -> "asyncio.Future[Json]":
+    if api not in _nodes:
+        _nodes[api] = asyncio.ensure_future(api.request("GET", "/api/v1/nodes"))
+    return _nodes[api]
+
+
 async def node_pod_ranges(api: Api) -> list[Network]:
     """Each node's podCIDRs."""
-    nodes = await api.request("GET", "/api/v1/nodes")
+    nodes = await _list_nodes(api)
     specs = [node["spec"] for node in nodes["items"]]
     return _networks(
         text for spec in specs for text in spec.get("podCIDRs") or [spec.get("podCIDR") or ""]
@@ -198,7 +209,7 @@ async def server_addresses(server: str) -> tuple[str, ...]:
 async def node_addresses(api: Api) -> tuple[str, ...]:
     """None when nodes may not be listed."""
     with contextlib.suppress(ApiError, KeyError):
-        nodes = await api.request("GET", "/api/v1/nodes")
+        nodes = await _list_nodes(api)
         every = [entry for node in nodes["items"] for entry in node["status"]["addresses"]]
         return tuple(each["address"] for each in every if each["type"] == "InternalIP")
     return ()
