@@ -17,6 +17,7 @@ from api import Api, ApiRefused
 from machine import attempt, run, wait_until
 
 NAMES = ("containerd", "kubelet", "kube-proxy")
+FUSE = Path("/dev/fuse")
 
 # What kubelet, kube-proxy and the bridge change; `down` puts the old values back.
 SYSCTLS = (
@@ -50,6 +51,21 @@ def prepare_machine() -> None:
     _write_sysctl("net/bridge/bridge-nf-call-iptables", "1")
     processes.make_cgroups()
     firewall.allow_pods()
+    _open_fuse()
+
+
+def _open_fuse() -> None:
+    """As systemd's rule has it (50-udev-default.rules), on a machine where no udev runs."""
+    if FUSE.exists() and not Path("/run/udev/control").exists():
+        if not places.FUSE_BEFORE.exists():
+            places.FUSE_BEFORE.write_text(oct(FUSE.stat().st_mode & 0o777))
+        FUSE.chmod(0o666)
+
+
+def restore_fuse() -> None:
+    if places.FUSE_BEFORE.exists():
+        FUSE.chmod(int(places.FUSE_BEFORE.read_text(), 8))
+        places.FUSE_BEFORE.unlink()
 
 
 def _read_sysctl(name: str) -> str | None:

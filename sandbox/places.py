@@ -59,6 +59,7 @@ KUBECONFIGS = RUN / "kubeconfigs"  # a line for each user's, so that `down` find
 UPSTREAM = RUN / "upstream"  # where the cluster's DNS forwards to, instead of the node's resolvers
 BOOT_ID = RUN / "boot-id"
 SYSCTLS_BEFORE = RUN / "sysctls-before.json"
+FUSE_BEFORE = RUN / "fuse-before"  # the mode of /dev/fuse
 TABLES_BEFORE = RUN / "iptables-before.json"
 
 

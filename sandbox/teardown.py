@@ -35,6 +35,7 @@ def clean() -> None:
     laptop.delete_internet()
     firewall.remove()
     node.restore_sysctls()
+    node.restore_fuse()
     processes.remove_cgroups()
     _remove_pod_logs(pods)
     for result in CNI_RESULTS.glob(f"{places.CGROUP}-*"):

@@ -306,6 +306,11 @@ def test_a_services_address_that_nobody_has_is_refused(kubectl: Callable[..., st
     assert run(*words).stdout.strip() == "ConnectionRefusedError"
 
 
+def test_an_ordinary_user_may_use_fuse() -> None:
+    """As on a machine with udev; this one may have none."""
+    assert Path("/dev/fuse").stat().st_mode & 0o666 == 0o666
+
+
 def test_a_docker_engine_of_its_own_comes_and_goes() -> None:
     """Its networks and rules go with it, and it has the workloads' image."""
     if Path("/sys/class/net/docker0").exists():
