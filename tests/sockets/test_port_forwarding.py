@@ -1,4 +1,4 @@
-"""--to-pod, --expose and readiness, over two engines that are joined."""
+"""--to-pod and --expose, over two engines that are joined."""
 
 import asyncio
 import contextlib
@@ -47,28 +47,19 @@ async def followed(ends: Ends, ports: ExposedPorts, exposure: Exposure) -> Async
         loop.remove_reader(ends.laptop.event_fd)
 
 
-class Ready:
-    """The far end of the stream that keeps a pod ready."""
-
-    def __init__(self) -> None:
-        self.opened: asyncio.Queue[socket.socket] = asyncio.Queue()
-
-    async def open(self, name: str) -> socket.socket:
-        assert name == "ready"
-        near, far = socket.socketpair()
-        far.setblocking(False)
-        self.opened.put_nowait(far)
-        return near
-
-
 Made = tuple[ExposedPorts, Exposure]
 
 
-def exposure(ends: Ends, *ports: Port, follows: bool = False) -> tuple[Made, Ready, list[str]]:
-    plan = dataclasses.replace(PLAN, expose=ports, ready_when_listening=follows)
-    ready, said = Ready(), list[str]()
+async def no_service(name: str) -> socket.socket:
+    pytest.fail(f"nobody asked for {name}")
+
+
+def exposure(ends: Ends, *ports: Port) -> tuple[Made, list[str]]:
+    """And what it says to the user.  Readiness: test_ready.py."""
+    plan = dataclasses.replace(PLAN, expose=ports, ready_when_listening=False)
+    said = list[str]()
     opener = ExposedPorts(ends.laptop_tunnel)
-    return (opener, Exposure(plan, opener.open, ready.open, said.append)), ready, said
+    return (opener, Exposure(plan, opener.open, no_service, said.append)), said
 
 
 def test_a_port_here_leads_to_the_pods_localhost(ends: Ends, echo_server: Server) -> None:
@@ -115,14 +106,13 @@ def test_an_exposed_port_leads_here_until_the_end(ends: Ends, echo_server: Serve
     port = free_port()
 
     async def scene() -> None:
-        made, ready, _ = exposure(ends, Port(laptop=echo_server.port, pod=port))
+        made, _ = exposure(ends, Port(laptop=echo_server.port, pod=port))
         async with followed(ends, *made):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"hello")
             assert await reader.readexactly(5) == b"hello"
             writer.close()
             await writer.wait_closed()
-            assert ready.opened.empty()
 
     asyncio.run(scene())
 
@@ -136,7 +126,7 @@ def test_a_port_that_is_taken_in_the_pod(ends: Ends, echo_server: Server) -> Non
             pytest.fail("it is taken")
 
     async def declared() -> list[str]:
-        made, _, said = exposure(ends, dataclasses.replace(taken, is_declared=True))
+        made, said = exposure(ends, dataclasses.replace(taken, is_declared=True))
         async with followed(ends, *made):
             return said
 
@@ -145,38 +135,3 @@ def test_a_port_that_is_taken_in_the_pod(ends: Ends, echo_server: Server) -> Non
     assert "another container" in caught.value.hint
     (line,) = asyncio.run(declared())
     assert "it is not exposed" in line
-
-
-def test_the_pod_is_ready_while_all_that_was_asked_for_is_listened_on(ends: Ends) -> None:
-    doors = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    asked = [Port(laptop=door.getsockname()[1], pod=free_port()) for door in doors]
-    silent = Port(laptop=free_port(), pod=free_port(), is_declared=True)
-
-    async def scene() -> None:
-        made, ready, _ = exposure(ends, *asked, silent, follows=True)
-        async with followed(ends, *made):
-            first = await ready.opened.get()
-            doors[0].close()
-            assert await asyncio.get_running_loop().sock_recv(first, 1) == b"", "no longer ready"
-            first.close()
-            doors[0] = socket.create_server(("127.0.0.1", asked[0].laptop))
-            again = await ready.opened.get()
-        assert await asyncio.get_running_loop().sock_recv(again, 1) == b""
-        again.close()
-
-    asyncio.run(scene())
-    for door in doors:
-        door.close()
-
-
-def test_of_declared_ports_any_will_do(ends: Ends) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        ports = [Port(laptop=door.getsockname()[1], pod=free_port(), is_declared=True),
-                 Port(laptop=free_port(), pod=free_port(), is_declared=True)]  # fmt: skip
-
-        async def scene() -> None:
-            made, ready, _ = exposure(ends, *ports, follows=True)
-            async with followed(ends, *made):
-                (await ready.opened.get()).close()
-
-        asyncio.run(scene())
