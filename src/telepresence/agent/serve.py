@@ -249,7 +249,10 @@ class Session:
             while said:
                 said = await loop.sock_recv(stream, 1)
         self._has_left = True
-        self._expect_client(LEAVE_S, f"{self._holder} has left")
+        if self.tunnel.stats()["attached"]:
+            self._expect_client(LEAVE_S, f"{self._holder} has left")
+        else:  # its carrier's end was heard of first
+            self._end(f"{self._holder} has left")
 
 
 async def serve(settings: Settings) -> str:
