@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dnslib import AAAA, CNAME, PTR, QTYPE, RR, SOA, SRV, TXT, A, DNSRecord
+from dnslib import AAAA, CNAME, PTR, QTYPE, RR, SOA, SRV, TXT, A, DNSBuffer, DNSRecord
 
 import places
 from api import Api, ApiRefused
@@ -135,9 +135,17 @@ def _key(item: dict[str, Any]) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
+class WholeSrv(SRV):  # type: ignore[misc]
+    """With its target's whole name (RFC 2782), which Debian's dnslib shortens; Go insists on it."""
+
+    def pack(self, buffer: DNSBuffer) -> None:
+        buffer.pack("!HHH", self.priority, self.weight, self.port)
+        buffer.encode_name_nocompress(self.target)
+
+
 def _rdata(kind: str, value: str | Srv) -> Any:
     if isinstance(value, Srv):
-        return SRV(priority=0, weight=100, port=value.port, target=value.target)
+        return WholeSrv(priority=0, weight=100, port=value.port, target=value.target)
     return MAKERS[kind](value)
 
 

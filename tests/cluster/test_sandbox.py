@@ -241,6 +241,14 @@ def test_dns_of_services(name: str, kind: str, rcode: str, answers: list[str], t
     assert ask(name, kind, tcp=tcp) == (rcode, answers)
 
 
+def test_the_target_of_a_srv_record_is_whole() -> None:
+    """RFC 2782: it is not compressed.  Go's resolver refuses one that is."""
+    question = DNSRecord.question("_https._tcp.kubernetes.default.svc.cluster.local", "SRV")
+    reply = question.send(CLUSTER_DNS, 53, timeout=COMMAND_TIMEOUT_S)
+    whole = b"\x0akubernetes\x07default\x03svc\x07cluster\x05local\x00"
+    assert bytes(reply).count(whole) == 2  # in the question, in the answer
+
+
 def test_dns_of_a_headless_statefulset(kubectl: Callable[..., str]) -> None:
     addresses = {}
     for name in ("web-0", "web-1"):
