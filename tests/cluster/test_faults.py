@@ -104,7 +104,7 @@ def test_no_current_context(telepresence: Telepresence) -> None:
 
 def test_an_unknown_context_is_told_with_the_known_ones(telepresence: Telepresence) -> None:
     done = telepresence("--context", "moon", *RUN_TRUE)
-    assert done.code == 255
+    assert done.code == 2
     one_line(done.err, "moon")
     assert kubectl("config", "current-context").strip() in done.err
 

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # A cluster that adds nodes on demand needs minutes; one that has none to give says so at once.
 # This is for a scheduler that is about to find room, not for an autoscaler.
 SCHEDULE_GRACE_S = 5.0
-TOLD_AFTER_S = 5.0  # a person at a terminal begins to wonder
+TOLD_AFTER_S = 6.0  # a person begins to wonder; one that no node takes has been given up by then
 REWATCH_PAUSE_S = 1.0
 LOG_LINES = 10
 
