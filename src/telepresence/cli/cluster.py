@@ -52,6 +52,6 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=120.0,
         metavar="SECONDS",
-        help="how long the pod may take to start, as while its image is pulled; after 5 s it is "
+        help="how long the pod may take to start, as while its image is pulled; after 6 s it is "
         "told what it waits for (default: %(default).0f)",
     )
