@@ -28,7 +28,7 @@ def test_with_inject_tcp(
     assert done.code == 0, done.err
     assert "left behind" not in done.err
     until_state(namespace, before)
-    other = ("-n", "t-role", "--expose", "1") if kind else ("-s", "cron/other")
+    other = ("-n", "t-role", "--expose", "1") if kind else ("-s", "sts/other")
     refused = telepresence(*INJECT, "--namespace", namespace, *other, "--run", "true", env=user)
     assert refused.code == 255
     assert not objects("leases,services", "-n", namespace)
