@@ -281,7 +281,7 @@ def welcomed(agent: Agent, received: int = 0) -> hello.Code:
     changes sessions is tried again."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        with contextlib.suppress(OSError, AssertionError):
+        with contextlib.suppress(OSError, EOFError, AssertionError):
             agent.session = secrets.token_bytes(16)
             sock, welcome = agent.carrier(received)
             sock.close()
@@ -324,7 +324,7 @@ def test_the_next_may_come_as_soon_as_the_first_has_left(
         tunnel = Tunnel(engine, role="laptop")
         began = time.monotonic()
         while True:
-            with contextlib.suppress(OSError, AssertionError):
+            with contextlib.suppress(OSError, EOFError, AssertionError):
                 stream = hold(standing, tunnel, who)
                 break
             assert time.monotonic() - began < DEADLINE_S
