@@ -136,10 +136,11 @@ class Session:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> None:
+    def _spawn(self, work: "asyncio._CoroutineLike[None]") -> "asyncio.Task[None]":
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _stop(self, number: signal.Signals) -> None:
         self.told_to_stop = True
@@ -159,7 +160,12 @@ class Session:
 
     async def _take(self, carriers: Carriers) -> None:
         while True:
-            self._spawn(self._greet(await carriers.get()))
+            carrier = await carriers.get()
+
+            def close(_: object, carrier: socket.socket = carrier) -> None:
+                carrier.close()  # also when the session ends before the task has begun
+
+            self._spawn(self._greet(carrier)).add_done_callback(close)
 
     async def _greet(self, carrier: socket.socket) -> None:
         """Read the HELLO of a new carrier and, if it is ours, hand it to the tunnel."""
