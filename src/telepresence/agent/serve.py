@@ -163,7 +163,7 @@ class Session:
             carrier = await carriers.get()
 
             def close(_: object, carrier: socket.socket = carrier) -> None:
-                carrier.close()  # also when the session ends before the task has begun
+                carrier.close()  # unless the tunnel has it; also where the greeting never began
 
             self._spawn(self._greet(carrier)).add_done_callback(close)
 
@@ -171,7 +171,7 @@ class Session:
         """Read the HELLO of a new carrier and, if it is ours, hand it to the tunnel."""
         loop = asyncio.get_running_loop()
         carrier.setblocking(False)
-        with contextlib.closing(carrier), contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(HELLO_TIMEOUT_S):
                 try:
                     client = await self._read_hello(carrier)
