@@ -2,34 +2,13 @@
  * its length on the heap, so that under AddressSanitizer one byte too far is the end.
  *   fuzz_parsers [ROUNDS [SEED]] */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "../../fuzz.h"
 #include "handshake.h"
-
-static uint64_t state = 88172645463325252u; /* Marsaglia, "Xorshift RNGs", 2003 */
-
-static uint32_t draw(uint32_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 32) % below;
-}
-
-static void must(bool right, const char *what)
-{
-	if (right)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	exit(1);
-}
 
 static void parse(const uint8_t *from, size_t len)
 {
-	uint8_t *buf = malloc(len == 0 ? 1 : len);
+	uint8_t *buf = exactly(from, len);
 	struct socks5_greeting greeting;
 	struct socks5_userpass userpass;
 	struct socks5_request request;
@@ -38,7 +17,6 @@ static void parse(const uint8_t *from, size_t len)
 	size_t need = 0;
 	ssize_t n;
 
-	memcpy(buf, from, len);
 	must(socks5_take_greeting(buf, len, &greeting) <= (ssize_t)len, "greeting");
 	must(socks5_take_userpass(buf, len, &userpass) <= (ssize_t)len, "userpass");
 	must(socks5_take_request(buf, len, &request) <= (ssize_t)len, "request");
@@ -81,11 +59,9 @@ static size_t sense(uint8_t *buf, size_t room)
 
 int main(int argc, char **argv)
 {
-	long rounds = argc > 1 ? atol(argv[1]) : 100000;
+	long rounds = fuzz_start(argc, argv, 100000);
 	uint8_t buf[600];
 
-	if (argc > 2)
-		state ^= (uint64_t)atol(argv[2]) * 0x9E3779B97F4A7C15u;
 	for (long i = 0; i < rounds; i++) {
 		size_t len;
 

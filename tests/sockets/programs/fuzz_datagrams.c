@@ -3,43 +3,13 @@
  * on the heap, so that under AddressSanitizer one byte too far is the end.
  *   fuzz_datagrams [ROUNDS [SEED]] */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
+#include "../../fuzz.h"
 #include "cutter.h"
 #include "nameserver.h"
 #include "socks5.h"
 
 enum { MESSAGES_MAX = 6, STREAM_MAX = MESSAGES_MAX * (CUTTER_LENGTH + CUTTER_MESSAGE_MAX) };
-
-static uint64_t state = 88172645463325252u; /* Marsaglia, "Xorshift RNGs", 2003 */
-
-static uint32_t draw(uint32_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 32) % below;
-}
-
-static void must(bool right, const char *what)
-{
-	if (right)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	exit(1);
-}
-
-static void *exactly(const void *from, size_t len)
-{
-	void *copy = malloc(len == 0 ? 1 : len);
-
-	must(copy != NULL, "no memory");
-	memcpy(copy, from, len);
-	return copy;
-}
 
 /* Feed one piece; checks each message that comes out against the stream at `*at`. */
 static void feed(struct cutter *cutter, struct pool *pool, const uint8_t *stream, size_t *at,
@@ -154,13 +124,11 @@ static void resolv_conf(void)
 
 int main(int argc, char **argv)
 {
-	long rounds = argc > 1 ? atol(argv[1]) : 10000;
+	long rounds = fuzz_start(argc, argv, 10000);
 	uint8_t *stream = malloc(STREAM_MAX);
 	struct pool pool = {0};
 
 	must(stream != NULL, "no memory");
-	if (argc > 2)
-		state ^= (uint64_t)atol(argv[2]) * 0x9E3779B97F4A7C15u;
 	cut_short(&pool);
 	for (long i = 0; i < rounds; i++) {
 		cut_anywhere(&pool, stream);

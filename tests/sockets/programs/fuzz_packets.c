@@ -1,39 +1,8 @@
 /* Packets: any SYN is read as it was made, its answers carry true checksums, and nothing that is cut off
  * or changed is read beyond its end.  Each buffer has exactly its length on the heap.
  *   fuzz_packets [ROUNDS [SEED]] */
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "../../fuzz.h"
 #include "packet.h"
-
-static uint64_t state = 88172645463325252u; /* Marsaglia, "Xorshift RNGs", 2003 */
-
-static uint32_t draw(uint32_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)(state >> 32) % below;
-}
-
-static void must(bool right, const char *what)
-{
-	if (right)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	exit(1);
-}
-
-static void *exactly(const void *from, size_t len)
-{
-	void *copy = malloc(len == 0 ? 1 : len);
-
-	must(copy != NULL, "no memory");
-	memcpy(copy, from, len);
-	return copy;
-}
 
 /* RFC 1071 over pseudo-header and data, the plain way: right if it comes to 0xFFFF. */
 static bool sums_up(const uint8_t *packet, size_t head, size_t len, uint8_t protocol)
@@ -139,11 +108,9 @@ static void check_datagram(bool v4)
 
 int main(int argc, char **argv)
 {
-	unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 5000;
+	long rounds = fuzz_start(argc, argv, 5000);
 
-	if (argc > 2)
-		state ^= strtoul(argv[2], NULL, 10);
-	for (unsigned long i = 0; i < rounds; i++) {
+	for (long i = 0; i < rounds; i++) {
 		check_syn(i % 2 == 0);
 		check_datagram(i % 2 == 0);
 	}
