@@ -116,6 +116,10 @@ cdef extern from "server.h" nogil:
     void server_close(c_server *) noexcept
 
 
+cdef extern from "redirect.h" nogil:
+    int redirect_ask(c_server *, int fd) noexcept
+
+
 cdef extern from "udp_redirect.h" nogil:
     struct c_udp_redirect "udp_redirect":
         uint64_t number

@@ -91,8 +91,16 @@ class RedirectServer:
     engine: Engine
     number: int
     port: int
-    def __init__(self, engine: Engine, listener: socket.socket, *, tunnel: Tunnel) -> None:
-        """Takes the listener."""
+    def __init__(
+        self,
+        engine: Engine,
+        listener: socket.socket,
+        *,
+        tunnel: Tunnel,
+        asked: socket.socket | None = None,
+    ) -> None:
+        """Takes the listener, and `asked`: a stream socket to a process that says where each
+        connection was meant to go (meant.h).  Without it the kernel is asked: Linux's netfilter."""
     def close(self) -> None:
         """Stop listening; connections that are established live on."""
 

@@ -7,12 +7,13 @@
 #include "address.h"
 #include "hold.h"
 #include "link.h"
+#include "meant.h"
 #include "server.h"
 
 enum { ORIGINAL_DST = 80 }; /* for both families: linux/netfilter_ipv4.h, ip6_tables.h */
 
 /* A REDIRECT rule (iptables-extensions(8), nft(8)) has the kernel keep the address for us; with
- * TPROXY, or without a rule, the connection's own address is the one.  0 or -errno. */
+ * TPROXY, ipfw(8)'s fwd, or without a rule, the connection's own address is the one.  0 or -errno. */
 static int meant_address(int fd, union address *meant)
 {
 	socklen_t len = sizeof *meant;
@@ -44,21 +45,36 @@ static bool is_listener(const struct server *server, const struct socks5_addr *a
 	       memcmp(own.host, addr->host, own.host_len) == 0;
 }
 
-void redirect_open(struct server *server, int fd)
+static void redirect_known(struct server *server, int fd, const union address *meant)
 {
-	union address meant;
 	struct socks5_addr addr;
 
-	if (meant_address(fd, &meant) != 0) {
+	if (meant == NULL) {
 		socket_reset(fd);
 		return;
 	}
 	server->engine->counters.clients++;
-	if (hold_claim(server->tunnel, fd, &meant))
+	if (hold_claim(server->tunnel, fd, meant))
 		return;
-	address_to_socks(&addr, &meant);
+	address_to_socks(&addr, meant);
 	if (is_listener(server, &addr) || link_open_connect(server->tunnel, fd, &addr) != 0) {
 		server->engine->counters.clients--;
 		socket_reset(fd);
 	}
+}
+
+void redirect_open(struct server *server, int fd)
+{
+	union address meant;
+
+	if (server->meant == NULL)
+		redirect_known(server, fd, meant_address(fd, &meant) == 0 ? &meant : NULL);
+	else if (meant_ask(server->meant, fd) != 0)
+		socket_reset(fd);
+}
+
+int redirect_ask(struct server *server, int fd)
+{
+	server->meant = meant_open(server->engine, fd, server, redirect_known);
+	return server->meant == NULL ? -errno : 0;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "link.h"
+#include "meant.h"
 #include "pair.h"
 #include "platform.h"
 #include "redirect.h"
@@ -355,6 +356,8 @@ void server_close(struct server *server)
 			client->server = NULL;
 	}
 	acceptor_close(&server->acceptor);
+	if (server->meant != NULL)
+		meant_close(server->meant, server->engine);
 	list_remove(&server->node);
 	engine_bury(server->engine, &server->grave);
 }

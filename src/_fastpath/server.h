@@ -13,6 +13,7 @@
 #include "acceptor.h"
 #include "request.h"
 
+struct meant;
 struct tunnel;
 
 struct server {
@@ -23,6 +24,7 @@ struct server {
 	struct tunnel *tunnel; /* NULL: dial here */
 	uint64_t number;
 	bool transparent; /* no SOCKS: where a program meant to go is the request */
+	struct meant *meant; /* who knows that; NULL: the kernel */
 	bool with_password;
 	uint8_t user_len, pass_len, user[255], pass[255];
 };

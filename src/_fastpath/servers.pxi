@@ -29,9 +29,13 @@ cdef class SocksServer(_Part):
 
 
 cdef class RedirectServer(SocksServer):
-    def __init__(self, Engine engine, listener, *, Tunnel tunnel not None):
+    def __init__(self, Engine engine, listener, *, Tunnel tunnel not None, asked=None):
         self._transparent = True
         SocksServer.__init__(self, engine, listener, tunnel=tunnel)
+        if asked is not None:
+            with _Locked(engine):
+                _check(redirect_ask(engine_find_server(engine._c, self.number), asked.fileno()))
+                asked.detach()
 
 
 cdef class ConnectHold(_Part):

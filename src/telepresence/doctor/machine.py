@@ -50,9 +50,15 @@ def firewall() -> Finding:
         return Finding("vpn-tcp", str(exc), exc.hint or "leave the variable away")
     if os.geteuid() != 0:
         return Finding("vpn-tcp", f"the firewall's program for {method} is installed")
-    program = shutil.which({"nft": "nft", "nat": "iptables"}[method], path=SBIN + ":/usr/bin:/bin")
-    words = ["list", "tables"] if method == "nft" else ["-w", "-t", "nat", "-S"]
+    name, words = {
+        "nft": ("nft", ("list", "tables")),
+        "nat": ("iptables", ("-w", "-t", "nat", "-S")),
+        "pf": ("pfctl", ("-s", "info")),
+    }[method]
+    program = shutil.which(name, path=SBIN + ":/usr/bin:/bin")
     if program is None or not _runs(program, *words):
+        if method == "pf":
+            return Finding("vpn-tcp", "pf does not answer", "use -m inject-tcp")
         other = "nat" if method == "nft" else "nft"
         todo = f"load the kernel's module for it, or set TELEPRESENCE_FIREWALL={other}"
         return Finding("vpn-tcp", f"the kernel refuses {method}", todo)

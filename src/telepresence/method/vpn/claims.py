@@ -10,6 +10,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from telepresence.errors import MethodError
 from telepresence.method.vpn.firewall import Network
+from telepresence.method.vpn.ownsockets import PORT_MARKS
 
 # DSCP values for local use (RFC 2474 section 6, pool 2): a session's own questions carry one.
 MARKS = tuple(range(43, 64, 4)) + tuple(range(3, 43, 4))
@@ -24,7 +26,8 @@ MARKS = tuple(range(43, 64, 4)) + tuple(range(3, 43, 4))
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`mark` is this session's; `bypass` are its own and those of the sessions before it."""
+    """`mark` (ownsockets.py) is this session's; `bypass` are its own and those of the sessions
+    before it."""
 
     mark: int
     bypass: tuple[int, ...]
@@ -32,6 +35,8 @@ class Claim:
 
 def directory() -> Path:
     """One for all users: rules are the machine's.  Another network namespace is another machine."""
+    if sys.platform != "linux":
+        return Path("/tmp/telepresence-vpn")  # $TMPDIR is each user's own
     base = Path("/run/lock") if os.access("/run/lock", os.W_OK) else Path(tempfile.gettempdir())
     return base / f"telepresence-vpn-{os.stat('/proc/self/ns/net').st_ino}"  # noqa: PTH116
 
@@ -64,8 +69,21 @@ def _overlap(one: Sequence[Network], other: Sequence[Network]) -> Network | None
     return next((a for a, b in pairs if a.version == b.version and a.overlaps(b)), None)
 
 
+def _next_mark(used: Sequence[int], *, with_ports: bool) -> int:
+    """Any that is free; of ports one above all others', which pf's rules count on."""
+    free = [mark for mark in PORT_MARKS if mark > max(used, default=0)] if with_ports else [
+        mark for mark in MARKS if mark not in used]  # fmt: skip
+    if not free:
+        raise MethodError(
+            "too many sessions with vpn-tcp on this machine", hint="end one, or use -m inject-tcp"
+        )
+    return free[0]
+
+
 @contextlib.contextmanager
-def claim(name: str, ranges: Sequence[Network], place: Path | None = None) -> Iterator[Claim]:
+def claim(
+    name: str, ranges: Sequence[Network], place: Path | None = None, *, with_ports: bool = False
+) -> Iterator[Claim]:
     """MethodError names the session that holds a part of the ranges."""
     place = _open(place or directory())
     own = own_claim(name, place)
@@ -84,7 +102,7 @@ def claim(name: str, ranges: Sequence[Network], place: Path | None = None) -> It
                     "--method inject-tcp",
                 )
         used = [int(str(other["mark"])) for other in others]
-        mark = next(value for value in MARKS if value not in used)
+        mark = _next_mark(used, with_ports=with_ports)
         file = own.open("w")
         fcntl.flock(file, fcntl.LOCK_EX)
         held = {"name": name, "pid": os.getpid(), "mark": mark, "ranges": list(map(str, ranges))}

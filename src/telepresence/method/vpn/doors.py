@@ -38,7 +38,8 @@ def open_doors(
         except OSError as exc:
             log.info("no IPv%d on this machine: %s", version, exc)
             continue
-        server = RedirectServer(engine, door, tunnel=tunnel)
+        asked = sockets.pop(f"ask{version}", None)
+        server = RedirectServer(engine, door, tunnel=tunnel, asked=asked)
         at_end(server.close)
         ports[version] = server.port
         if f"udp{version}" in sockets:

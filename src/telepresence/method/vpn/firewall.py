@@ -31,6 +31,9 @@ START_TIMEOUT_S = 20.0  # a dozen runs of iptables(8), each waiting for its lock
 LAST_WORDS_S = 2.0  # from the end of its output to the end of its complaints
 PASSWORD_TIMEOUT_S = 300.0  # sudo's own passwd_timeout
 CHOICE = "TELEPRESENCE_FIREWALL"  # nft or nat, instead of our choice
+PF = "pf"
+# It has neither TPROXY nor NFLOG.
+WITHOUT_PF = "UDP, and for connects that fail as the pod's do (they are reset later)"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -45,14 +48,16 @@ class Rules:
     port4: int
     port6: int
     names: tuple[tuple[Address, int], ...]  # a name server, and our port for its questions
-    bypass: tuple[int, ...]  # DSCP values that are let through to the name servers
+    bypass: tuple[int, ...]  # marks (ownsockets.py) that are let through to the name servers
 
 
 def choose(environ: dict[str, str]) -> str:
     """sshuttle's method.  nft before nat: its table goes as a whole, and leaves nothing."""
-    if platform.system() == "Darwin":
-        raise MethodError("vpn-tcp is for Linux alone so far", hint="use --method inject-tcp")
     chosen = environ.get(CHOICE)
+    if platform.system() == "Darwin":
+        if chosen and chosen != PF:
+            raise MethodError(f"{CHOICE}={chosen}: macOS has pf alone", hint="unset it")
+        return PF
     if chosen:
         if chosen not in ("nft", "nat"):
             raise MethodError(f"{CHOICE}={chosen} is neither nft nor nat")
@@ -162,6 +167,8 @@ class Firewall:
         self._writer.write(lines(rules).encode("ascii"))
         await self._expect(b"STARTED", START_TIMEOUT_S)
         log.info("rules of method %s are in place", self._method)
+        if self._method == PF:
+            self.without.append(WITHOUT_PF)
         self._tasks.append(asyncio.ensure_future(self._watch()))
 
     def add(self, networks: Sequence[Network]) -> None:
@@ -192,7 +199,9 @@ class Firewall:
             )
         return MethodError(
             f"the firewall rules (method {self._method}) could not be made: {words}",
-            hint=f"{CHOICE}=nat or nft chooses the other method; the log has more",
+            hint="the log has more; -m inject-tcp needs none"
+            if self._method == PF
+            else f"{CHOICE}=nat or nft chooses the other method; the log has more",
         )
 
     async def _log(self) -> None:

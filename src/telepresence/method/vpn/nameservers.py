@@ -7,6 +7,9 @@ Never: asks one; writes a file.
 
 import ipaddress
 import logging
+import re
+import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,6 +36,27 @@ def take_nameservers(text: str) -> list[Address]:
     return found
 
 
+def take_scutil(text: str) -> list[Address]:
+    """`scutil --dns`: the servers of each resolver that is asked at port 53."""
+    found: list[str] = []
+    for resolver in re.split(r"^resolver #", text, flags=re.M)[1:]:
+        ports = re.findall(r"^ *port *: *(\d+)", resolver, re.M)
+        if ports in ([], ["53"]):
+            found += re.findall(r"^ *nameserver\[\d+\] *: *(\S+)", resolver, re.M)
+    return take_nameservers("".join(f"nameserver {address}\n" for address in found))
+
+
+def _scutil() -> str:
+    """macOS: what mDNSResponder asks, by domain and by network; resolv.conf has the first alone."""
+    try:
+        done = subprocess.run(
+            ["/usr/sbin/scutil", "--dns"], capture_output=True, text=True, timeout=5, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(errors="replace")
@@ -43,7 +67,10 @@ def _read(path: Path) -> str | None:
 def observe_nameservers(paths: Iterable[Path] = (RESOLV_CONF, BEHIND_THE_STUB)) -> list[Address]:
     """Each once, in the order in which they are asked."""
     first, *more = [_read(path) for path in paths]
-    found = take_nameservers(first or "") or [DEFAULT]
+    found = take_nameservers(first or "")
+    if sys.platform == "darwin":
+        found += take_scutil(_scutil())
+    found = found or [DEFAULT]
     for text in more:
         # Another network namespace has another resolv.conf, but the same /run.
         if text is not None and any(address.is_loopback for address in found):

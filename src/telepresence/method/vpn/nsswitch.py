@@ -5,6 +5,7 @@ Owns: nothing.
 Never: asks anybody; changes a file.
 """
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,11 @@ def swallower(
     words = hosts.removeprefix("hosts:").split()
     if not f".{domain}".endswith(".local"):
         return None
+    if sys.platform == "darwin":  # which of its releases do is for probe.py to see
+        return Swallower(
+            "macOS keeps them for multicast",
+            f"name one of your name servers in /etc/resolver/{domain} (resolver(5))",
+        )
     before = words[: words.index("dns")] if "dns" in words else words
     for word, following in zip(before, [*before[1:], ""], strict=False):
         if "return" not in following.lower():

@@ -10,8 +10,9 @@ Never: outlives its standard input.
 sshuttle's protocol is followed as it is, with three additions.  The first word of all is SOCKETS,
 with those that only root can make (rootsockets.py).  An entry of NSLIST may be
 `family,address#port#bypass`: what goes to port 53 of that address, UDP and TCP, comes to our port,
-unless it carries one of the DSCP values of `bypass` (`43+47`).  And after STARTED, a line
-`ROUTE family,width,address` adds a range.
+unless it carries one of the marks of `bypass` (`43+47`; ownsockets.py).  And after STARTED, a line
+`ROUTE family,width,address` adds a range.  With pf the outer process also says where connections
+were meant to go (pfrules.py), which the kernel tells root alone.
 """
 
 import contextlib
@@ -27,7 +28,7 @@ from typing import Any
 sys.dont_write_bytecode = True  # root's files in a user's directory
 sys.path.append(str(Path(__file__).parents[3]))
 
-from telepresence.method.vpn import rootsockets  # noqa: E402 # the path says where from
+from telepresence.method.vpn import pfrules, rootsockets  # noqa: E402 # the path says where from
 from telepresence.method.vpn.packetrules import PacketRules, marks, numbers_of  # noqa: E402
 
 V4 = 2  # AF_INET everywhere; sshuttle writes families as numbers
@@ -160,9 +161,15 @@ def run_inner(lines: int, method_name: str, packets: PacketRules) -> int:
     os.dup2(lines, 0)
     os.close(lines)
     plain = firewall.get_method
-    words = NftRules if method_name == "nft" else NatRules
+
+    def get_method(name: str) -> Any:
+        if name == "pf":
+            return pfrules.with_own_rules(type(plain(name)), pf_module(), forget)(name)
+        words = NftRules if name == "nft" else NatRules
+        return with_own_rules(type(plain(name)), words, packets)(name)
+
     # House: sshuttle finds a method as a module of its own package; there is no other way in.
-    firewall.get_method = lambda name: with_own_rules(type(plain(name)), words, packets)(name)
+    firewall.get_method = get_method
     try:
         firewall.main(method_name, False)
     except (helpers.Fatal, OSError, ValueError, LookupError, AssertionError) as exc:
@@ -171,7 +178,13 @@ def run_inner(lines: int, method_name: str, packets: PacketRules) -> int:
     return 0
 
 
-def undo(method_name: str, said: bytes, packets: PacketRules) -> None:
+def pf_module() -> Any:
+    from sshuttle.methods import pf
+
+    return pf
+
+
+def undo(method_name: str, said: bytes, tokens: bytes, packets: PacketRules) -> None:
     """The inner process was killed: take its rules away from here."""
     from sshuttle import firewall
 
@@ -180,8 +193,11 @@ def undo(method_name: str, said: bytes, packets: PacketRules) -> None:
         return
     six, four, *_ = map(int, ports[0].split(b","))
     method = firewall.get_method(method_name)
-    packets.assume((10, V4))
-    for family, port in ((10, six), (V4, four)):
+    if method_name == "pf":
+        pfrules.remember(pf_module(), said, tokens)
+    else:
+        packets.assume((socket.AF_INET6, V4))
+    for family, port in ((int(socket.AF_INET6), six), (V4, four)):
         if port:
             packets.remove(family)
             try:
@@ -190,24 +206,30 @@ def undo(method_name: str, said: bytes, packets: PacketRules) -> None:
                 print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201
 
 
-def hand_on(to: int, alive: int) -> bytes:
-    """Everything from the command to the inner process, until either ends; returns it."""
-    said = b""
+def hand_on(to: int, alive: int, lookups: list[pfrules.Lookup]) -> tuple[bytes, bytes]:
+    """Everything from the command to the inner process, until either ends; returns it, and what
+    that one said.  Meanwhile lookups are answered."""
+    said, told = b"", b""
     while True:
-        ready, _, _ = select.select([0, alive], [], [])
-        data = b"" if alive in ready else os.read(0, 65_536)
-        if not data:
-            return said
-        said += data
-        try:
-            os.write(to, data)
-        except BrokenPipeError:
-            return said
+        watched: list[Any] = [0, alive, *lookups]
+        ready, _, _ = select.select(watched, [], [])
+        lookups = [each for each in lookups if each not in ready or each.answer()]
+        if alive in ready:
+            if not (word := os.read(alive, 4096)):
+                return said, told
+            told += word
+        if 0 in ready:
+            if not (data := os.read(0, 65_536)):
+                return said, told
+            said += data
+            try:
+                os.write(to, data)
+            except BrokenPipeError:
+                return said, told
 
 
-def hand_sockets() -> dict[str, int]:
+def hand_sockets(made: dict[str, tuple[socket.socket, int]]) -> dict[str, int]:
     """Give the command what it needs; ports and groups, none where no socket can be handed over."""
-    made = rootsockets.open_all(os.getpid(), marks(os.getpid())[0])
     try:
         with socket.socket(fileno=os.dup(1)) as channel:
             rootsockets.hand_over(channel, made)
@@ -224,9 +246,19 @@ def main() -> int:
     os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # the end of its input is what ends it
-    packets = PacketRules(method_name, os.getpid(), hand_sockets())
     lines, to = os.pipe()
     alive, held = os.pipe()  # `held` is the inner process's alone: its death is an end of file
+    lookups: list[pfrules.Lookup] = []
+    if method_name == "pf":
+        pfrules.adapt(pf_module(), held)
+        if why := pfrules.unfit(pf_module()):
+            print(why, file=sys.stderr)  # noqa: T201
+            return 1
+        made, ours = rootsockets.open_pairs()
+        lookups = [pfrules.Lookup(sock, pf_module()) for sock in ours]
+    else:
+        made = rootsockets.open_all(os.getpid(), marks(os.getpid())[0])
+    packets = PacketRules(method_name, os.getpid(), hand_sockets(made))
     inner = os.fork()
     if inner == 0:
         os.close(to)
@@ -234,11 +266,11 @@ def main() -> int:
         return run_inner(lines, method_name, packets)
     os.close(lines)
     os.close(held)
-    said = hand_on(to, alive)
+    said, told = hand_on(to, alive, lookups)
     os.close(to)
     _, status = os.waitpid(inner, 0)
     if os.WIFSIGNALED(status):
-        undo(method_name, said, packets)
+        undo(method_name, said, told, packets)
         return 1
     return os.waitstatus_to_exitcode(status)
 

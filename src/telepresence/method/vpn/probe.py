@@ -85,9 +85,10 @@ def _unready(resolver: Resolver) -> MethodError:
         what = f"for the laptop's name servers ({servers}) came, and the answer did not get through"
     else:
         what = f"for the laptop's name servers ({servers}) never came to port 53"
+    line = hosts_line()  # macOS has no such file
+    said = f"; /etc/nsswitch.conf says '{line}'" if line else ""
     return MethodError(
-        f"names cannot be looked up: a question of libc {what}; /etc/nsswitch.conf says "
-        f"'{hosts_line()}'",
+        f"names cannot be looked up: a question of libc {what}{said}",
         hint="does a resolver use DNS over TLS or another way past port 53, or is 'dns' missing in "
         "nsswitch.conf?  -m inject-tcp needs none of it",
     )

@@ -7,6 +7,7 @@ Never: imports anything of ours: half of it runs as root.
     raw4, raw6    IPPROTO_RAW with a mark: packets with a source of somebody else's
     log           nfnetlink_log: the packets of one group of NFLOG rules
     udp4, udp6    IP_TRANSPARENT, bound to loopback: where TPROXY rules lead
+    ask4, ask6    with pf alone: root's process answers there (pfrules.py)
 
 Sources: raw(7), ip(7), unix(7) SCM_RIGHTS, linux/netfilter/nfnetlink_log.h.
 """
@@ -91,6 +92,14 @@ def open_all(number: int, mark: int) -> dict[str, tuple[socket.socket, int]]:
     with contextlib.suppress(OSError):
         made["log"] = open_log(number)
     return made
+
+
+def open_pairs() -> tuple[dict[str, tuple[socket.socket, int]], list[socket.socket]]:
+    """What the command asks at, and the ends where the questions come."""
+    pairs = {name: socket.socketpair() for name in ("ask4", "ask6")}
+    return {name: (theirs, 0) for name, (theirs, _) in pairs.items()}, [
+        ours for _, ours in pairs.values()
+    ]
 
 
 def hand_over(channel: socket.socket, made: dict[str, tuple[socket.socket, int]]) -> None:

@@ -10,10 +10,12 @@ import ipaddress
 import json
 import logging
 import shutil
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from telepresence.method.vpn.firewall import Network
+from telepresence.method.vpn.netstat import take_netstat
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,8 @@ TIMEOUT_S = 5.0
 
 
 def take_routes(listed: list[dict[str, Any]]) -> dict[Network, str]:
-    """`ip -json route`: the laptop's own networks, and the device of each; no default routes."""
+    """`ip -json route` (or netstat.py): the laptop's own networks, and the device of each; no
+    default routes."""
     found: dict[Network, str] = {}
     for route in listed:
         to = str(route.get("dst", "default"))
@@ -34,19 +37,26 @@ def take_routes(listed: list[dict[str, Any]]) -> dict[Network, str]:
 
 
 async def observe_routes() -> dict[Network, str]:
-    """Empty where there is no ip(8)."""
-    program = shutil.which("ip", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if program is None:
-        return {}
+    """Empty where there is no ip(8), and no netstat(1) that speaks as macOS's."""
     listed: list[dict[str, Any]] = []
-    for family in ("-4", "-6"):
-        process = await asyncio.create_subprocess_exec(
-            program, family, "-json", "route", "show", stdout=asyncio.subprocess.PIPE
-        )
-        async with asyncio.timeout(TIMEOUT_S):
-            out, _ = await process.communicate()
-        listed += json.loads(out or b"[]")
+    if sys.platform == "darwin":
+        for family in ("inet", "inet6"):
+            listed += take_netstat((await _said("netstat", "-rn", "-f", family)).decode())
+        return take_routes(listed)
+    for option in ("-4", "-6"):
+        listed += json.loads(await _said("ip", option, "-json", "route", "show") or b"[]")
     return take_routes(listed)
+
+
+async def _said(name: str, *words: str) -> bytes:
+    """Nothing where there is no such program."""
+    program = shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        return b""
+    process = await asyncio.create_subprocess_exec(program, *words, stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(TIMEOUT_S):
+        out, _ = await process.communicate()
+    return out
 
 
 def device_of(address: str, routes: dict[Network, str]) -> str:

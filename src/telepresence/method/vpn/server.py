@@ -17,6 +17,7 @@ from collections.abc import Callable
 from telepresence.method.vpn import message
 from telepresence.method.vpn.message import Question
 from telepresence.method.vpn.names import Address
+from telepresence.method.vpn.ownsockets import open_marked
 from telepresence.method.vpn.resolver import Resolver
 
 log = logging.getLogger(__name__)
@@ -29,23 +30,11 @@ TRIES = 20  # to find a port that is free for UDP and TCP
 Deliver = Callable[[bytes], None]
 
 
-def _open(address: Address, kind: socket.SocketKind, dscp: int) -> socket.socket:
-    """A socket to a name server which the firewall rules let through."""
-    if address.version == 4:
-        sock = socket.socket(socket.AF_INET, kind)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
-    else:
-        sock = socket.socket(socket.AF_INET6, kind)
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
-    sock.setblocking(False)
-    return sock
-
-
 class Laptop:
     """One of the laptop's own name servers."""
 
-    def __init__(self, address: Address, dscp: int) -> None:
-        self._address, self._dscp = address, dscp
+    def __init__(self, address: Address, mark: int) -> None:
+        self._address, self._mark = address, mark
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, tuple[socket.socket, asyncio.TimerHandle]] = {}
 
@@ -53,7 +42,11 @@ class Laptop:
         """A datagram there and, if one comes, its answer back, each as it is."""
         if len(self._waiting) >= UNDER_WAY:
             return
-        sock = _open(self._address, socket.SOCK_DGRAM, self._dscp)
+        try:
+            sock = open_marked(self._address, socket.SOCK_DGRAM, self._mark)
+        except OSError as exc:  # no port, no descriptor: who asks will ask again
+            log.debug("name server %s: %s", self._address, exc)
+            return
         try:
             sock.connect((str(self._address), 53))
             sock.send(data)
@@ -86,7 +79,7 @@ class Laptop:
 
     async def ask_tcp(self, data: bytes) -> bytes:
         """OSError, EOFError, TimeoutError."""
-        with _open(self._address, socket.SOCK_STREAM, self._dscp) as sock:
+        with open_marked(self._address, socket.SOCK_STREAM, self._mark) as sock:
             async with asyncio.timeout(LAPTOP_TIMEOUT_S):
                 await self._loop.sock_connect(sock, (str(self._address), 53))
                 reader, writer = await asyncio.open_connection(sock=sock)
@@ -122,14 +115,14 @@ def _bind(host: str) -> tuple[socket.socket, socket.socket]:
 
 
 class NameServer:
-    """async with NameServer(resolver, address, dscp) as server: ... server.port
+    """async with NameServer(resolver, address, mark) as server: ... server.port
 
     Answers what programs ask of `address`, one of the laptop's name servers."""
 
-    def __init__(self, resolver: Resolver, address: Address, dscp: int) -> None:
+    def __init__(self, resolver: Resolver, address: Address, mark: int) -> None:
         self._resolver = resolver
         self.address = address
-        self._laptop = Laptop(address, dscp)
+        self._laptop = Laptop(address, mark)
         self._udp, self._tcp = _bind("127.0.0.1" if address.version == 4 else "::1")
         self.port: int = self._udp.getsockname()[1]
         self._server: asyncio.Server | None = None

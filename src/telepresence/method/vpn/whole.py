@@ -24,7 +24,7 @@ from telepresence.method.substitutes import put_substitutes
 from telepresence.method.vpn import message, probe, routes
 from telepresence.method.vpn.claims import claim
 from telepresence.method.vpn.doors import open_doors
-from telepresence.method.vpn.firewall import Firewall, Network, Rules, choose
+from telepresence.method.vpn.firewall import PF, Firewall, Network, Rules, choose
 from telepresence.method.vpn.message import Labels, split_name
 from telepresence.method.vpn.names import Address, Policy, take_pod_names
 from telepresence.method.vpn.nameservers import observe_nameservers
@@ -58,7 +58,9 @@ class Vpn:
     def __init__(self, plan: Plan, ranges: Coroutine[Any, Any, Ranges], console: Console) -> None:
         self._plan = plan
         self._console = console
-        self._firewall = Firewall(choose(plan.environ))
+        method = choose(plan.environ)
+        self._firewall = Firewall(method)
+        self._with_ports = method == PF
         self.failed = self._firewall.failed
         self._ranges = asyncio.ensure_future(ranges)
         self._stack = AsyncExitStack()
@@ -79,7 +81,7 @@ class Vpn:
             )  # fmt: skip
             self._excluded = (*never, *networks(found.servers))
             held = routes.without(self._included, never)
-            claimed = claim(self._plan.pod_name, held)
+            claimed = claim(self._plan.pod_name, held, with_ports=self._with_ports)
             self._held = self._stack.enter_context(claimed)
         except BaseException:
             await self.__aexit__(None, None, None)

@@ -1,5 +1,6 @@
 """Two sessions never hold the same addresses."""
 
+import contextlib
 import ipaddress
 import json
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from telepresence.errors import MethodError
 from telepresence.method.vpn.claims import claim
+from telepresence.method.vpn.ownsockets import PORT_MARKS
 
 PODS, SERVICES, OTHER = (
     ipaddress.ip_network(text) for text in ("10.244.0.0/16", "10.96.0.0/16", "10.200.0.0/16")
@@ -38,6 +40,7 @@ def test_a_session_that_was_killed_holds_nothing(tmp_path: Path) -> None:
     program = f"""
 import ipaddress, os, pathlib, signal
 from telepresence.method.vpn.claims import claim
+from telepresence.method.vpn.ownsockets import PORT_MARKS
 with claim("dead", [ipaddress.ip_network("10.244.0.0/16")], pathlib.Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -46,3 +49,16 @@ with claim("dead", [ipaddress.ip_network("10.244.0.0/16")], pathlib.Path({str(tm
     assert json.loads(left.read_text())["name"] == "dead"
     with claim("alive", [PODS], tmp_path):
         assert not left.exists()
+
+
+def test_sessions_with_pf_have_ports_above_those_of_the_older_ones(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(claim("a", [PODS], tmp_path, with_ports=True))
+        with claim("b", [SERVICES], tmp_path, with_ports=True) as second:
+            third = stack.enter_context(claim("c", [OTHER], tmp_path, with_ports=True))
+        assert first.mark < second.mark < third.mark
+        assert {*third.bypass} == {first.mark, second.mark, third.mark}
+        for number in range(len(PORT_MARKS) - 3):
+            stack.enter_context(claim(f"more-{number}", [], tmp_path, with_ports=True))
+        with pytest.raises(MethodError, match="too many sessions"):
+            stack.enter_context(claim("last", [], tmp_path, with_ports=True))

@@ -50,6 +50,13 @@ def test_the_users_choice_counts(tmp_path: Path) -> None:
         choose({"TELEPRESENCE_FIREWALL": "pf"})
 
 
+def test_a_mac_has_pf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(firewall.platform, "system", lambda: "Darwin")
+    assert choose({}) == choose({"TELEPRESENCE_FIREWALL": "pf"}) == "pf"
+    with pytest.raises(MethodError, match="macOS has pf alone"):
+        choose({"TELEPRESENCE_FIREWALL": "nft"})
+
+
 def test_root_needs_no_sudo_and_others_are_never_asked_without_a_terminal(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -45,3 +45,11 @@ def test_the_hosts_line_is_found(tmp_path: Path) -> None:
     path.write_text("passwd: files\nhosts:  files dns\n")
     assert hosts_line(path) == "hosts:  files dns"
     assert hosts_line(tmp_path / "none") == ""
+
+
+def test_a_mac_may_keep_local_for_multicast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    found = swallower("", "cluster.local")
+    assert found is not None
+    assert "/etc/resolver/cluster.local" in found.advice
+    assert swallower("", "corp.example") is None
