@@ -20,7 +20,7 @@ NAME = "libtelepresence-preload.dylib"
 TARGETS = ("x86_64-macos.11.0", "aarch64-macos.11.0")  # Apple's processors began with macOS 11
 
 # For Linux alone; files for macOS alone are empty elsewhere.
-LINUX = {"epoll_list.c", "exports_syscall.c", "real.c", "records.c", "wait_epoll.c"}
+LINUX = {"epoll_list.c", "exports_epoll.c", "exports_syscall.c", "real.c", "wait_epoll.c"}
 FLAGS = (
     "-std=c11", "-D_DARWIN_C_SOURCE", "-O2", "-g0", "-fvisibility=hidden", "-fno-sanitize=all",
     "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror",
@@ -38,6 +38,7 @@ def compile_slice(target: str, out: Path) -> None:
         sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS,
         "-I", PRELOAD, "-I", ROOT / "src" / "_fastpath",
         "-shared", f"-Wl,-install_name,@rpath/{NAME}", "-o", out, *sources(),
+        PRELOAD / "libresolv.tbd",
     ]  # fmt: skip
     environ = {"ZIG_GLOBAL_CACHE_DIR": str(ROOT / "build" / "zig")} | os.environ
     subprocess.run(words, check=True, env=environ)

@@ -1,11 +1,10 @@
 /* The names that the shim takes from libc, for descriptors and for waiting.  One line each; what
- * they do is in hooks.c and wait_*.c.  exports_io.c, exports_names.c and exports_exec.c have others.
+ * they do is in hooks.c and wait_*.c.  The other exports_*.c have others.
  *
  * Called by: the program and its libraries, through the dynamic linker (exports.map).
  * Owns: nothing.  Never: decides. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -146,34 +145,6 @@ EXPORT(int, __ppoll_chk)(struct pollfd *fds, nfds_t n, const struct timespec *ti
 {
 	return n > room / sizeof *fds ? real(__ppoll_chk)(fds, n, timeout, mask, room)
 				      : wait_poll(fds, n, timeout, mask);
-}
-
-EXPORT(int, epoll_ctl)(int epfd, int op, int fd, struct epoll_event *event)
-{
-	return wait_epoll_ctl(epfd, op, fd, event);
-}
-
-EXPORT(int, epoll_wait)(int epfd, struct epoll_event *events, int room, int timeout)
-{
-	return wait_epoll(epfd, events, room, timeout, NULL);
-}
-
-EXPORT(int, epoll_pwait)(int epfd, struct epoll_event *events, int room, int timeout,
-			 const sigset_t *mask)
-{
-	return wait_epoll(epfd, events, room, timeout, mask);
-}
-
-EXPORT(int, epoll_pwait2)(int epfd, struct epoll_event *events, int room,
-			  const struct timespec *timeout, const sigset_t *mask)
-{
-	long long ms = -1;
-
-	if (flows_unsettled == 0)
-		return real(epoll_pwait2)(epfd, events, room, timeout, mask);
-	if (timeout != NULL)
-		ms = timeout->tv_sec * 1000LL + (timeout->tv_nsec + 999999) / 1000000;
-	return wait_epoll(epfd, events, room, ms > INT_MAX ? INT_MAX : (int)ms, mask);
 }
 #endif
 

@@ -4,6 +4,7 @@
  * Owns: nothing.  Never: decides. */
 #include "export.h"
 #include "hooks.h"
+#include "records.h"
 
 EXPORT(int, getaddrinfo)(const char *name, const char *service, const struct addrinfo *hints,
 			 struct addrinfo **out)
@@ -34,8 +35,6 @@ EXPORT(struct hostent *, gethostbyaddr)(const void *addr, socklen_t len, int fam
 }
 
 #ifdef __linux__
-#include "records.h"
-
 EXPORT(int, gethostbyname_r)(const char *name, struct hostent *host, char *buf, size_t room,
 			     struct hostent **out, int *h_error)
 {
@@ -54,8 +53,20 @@ EXPORT(int, gethostbyaddr_r)(const void *restrict addr, socklen_t len, int famil
 {
 	return tp_gethostbyaddr_r(addr, len, family, host, buf, room, out, h_error);
 }
+#endif
 
-/* Under the names of libc from 2.34 on, and under those of libresolv before. */
+/* The prototypes are those of resolver(3). */
+#define RESOLVER_TYPES(prefix)                                                                     \
+	int prefix##nsend(res_state, const unsigned char *, int, unsigned char *, int);            \
+	int prefix##send(const unsigned char *, int, unsigned char *, int);                        \
+	int prefix##nquery(res_state, const char *, int, int, unsigned char *, int);               \
+	int prefix##query(const char *, int, int, unsigned char *, int);                           \
+	int prefix##nsearch(res_state, const char *, int, int, unsigned char *, int);              \
+	int prefix##search(const char *, int, int, unsigned char *, int);                          \
+	int prefix##nquerydomain(res_state, const char *, const char *, int, int, unsigned char *, \
+				 int);                                                             \
+	int prefix##querydomain(const char *, const char *, int, int, unsigned char *, int);
+
 #define RESOLVER(prefix)                                                                           \
 	EXPORT(int, prefix##nsend)(res_state state, const unsigned char *query, int len,             \
 				 unsigned char *answer, int room)                                  \
@@ -65,7 +76,7 @@ EXPORT(int, gethostbyaddr_r)(const void *restrict addr, socklen_t len, int famil
 	EXPORT(int, prefix##send)(const unsigned char *query, int len, unsigned char *answer,        \
 				int room)                                                          \
 	{                                                                                          \
-		res_state state = records_state();                                                  \
+		res_state state = resolver_state();                                                  \
                                                                                                    \
 		return state == NULL ? -1 : records_send(state, query, len, answer, room);          \
 	}                                                                                          \
@@ -77,7 +88,7 @@ EXPORT(int, gethostbyaddr_r)(const void *restrict addr, socklen_t len, int famil
 	EXPORT(int, prefix##query)(const char *name, int class, int type, unsigned char *answer,     \
 				 int room)                                                         \
 	{                                                                                          \
-		res_state state = records_state();                                                  \
+		res_state state = resolver_state();                                                  \
                                                                                                    \
 		return state == NULL ? -1 : records_query(state, name, class, type, answer, room);  \
 	}                                                                                          \
@@ -89,7 +100,7 @@ EXPORT(int, gethostbyaddr_r)(const void *restrict addr, socklen_t len, int famil
 	EXPORT(int, prefix##search)(const char *name, int class, int type, unsigned char *answer,    \
 				  int room)                                                        \
 	{                                                                                          \
-		res_state state = records_state();                                                  \
+		res_state state = resolver_state();                                                  \
                                                                                                    \
 		return state == NULL ? -1 : records_search(state, name, class, type, answer, room); \
 	}                                                                                          \
@@ -101,25 +112,22 @@ EXPORT(int, gethostbyaddr_r)(const void *restrict addr, socklen_t len, int famil
 	EXPORT(int, prefix##querydomain)(const char *name, const char *domain, int class, int type,  \
 				       unsigned char *answer, int room)                            \
 	{                                                                                          \
-		res_state state = records_state();                                                  \
+		res_state state = resolver_state();                                                  \
                                                                                                    \
 		return state == NULL ? -1                                                          \
 				     : records_querydomain(state, name, domain, class, type,        \
 							  answer, room);                           \
 	}
 
+#ifdef __APPLE__
+RESOLVER_TYPES(res_9_)
+RESOLVER(res_9_)
+/* Older ones of libSystem's. */
+EXPORT_ALSO(res_9_query, "res_query", _of_system);
+EXPORT_ALSO(res_9_search, "res_search", _of_system);
+#else
+/* Under the names of libc from 2.34 on, and under those of libresolv before. */
 RESOLVER(res_)
-int __res_nsend(res_state state, const unsigned char *query, int len, unsigned char *answer, int room);
-int __res_send(const unsigned char *query, int len, unsigned char *answer, int room);
-int __res_nquery(res_state state, const char *name, int class, int type, unsigned char *answer,
-		 int room);
-int __res_query(const char *name, int class, int type, unsigned char *answer, int room);
-int __res_nsearch(res_state state, const char *name, int class, int type, unsigned char *answer,
-		  int room);
-int __res_search(const char *name, int class, int type, unsigned char *answer, int room);
-int __res_nquerydomain(res_state state, const char *name, const char *domain, int class, int type,
-		       unsigned char *answer, int room);
-int __res_querydomain(const char *name, const char *domain, int class, int type,
-		      unsigned char *answer, int room);
+RESOLVER_TYPES(__res_)
 RESOLVER(__res_)
 #endif

@@ -3,8 +3,9 @@
  * Called by: every file that uses it.
  * Owns: nothing.  Never: decides anything for the shim.
  *
- * Files for one system alone: epoll_list.c, exports_syscall.c, facts_linux.c, real.c, records.c,
- * wait_epoll.c; exports_macos.c, facts_macos.c, start_mirrored.c, waits_macos.c. */
+ * Files for one system alone: epoll_list.c, exports_epoll.c, exports_syscall.c, facts_linux.c,
+ * real.c, wait_epoll.c; exports_kqueue.c, exports_macos.c, facts_macos.c,
+ * start_mirrored.c, wait_kqueue.c. */
 #ifndef TELEPRESENCE_PRELOAD_PLATFORM_H
 #define TELEPRESENCE_PRELOAD_PLATFORM_H
 

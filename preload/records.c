@@ -1,6 +1,5 @@
 #include "records.h"
 
-#include <arpa/nameser.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdbool.h>
@@ -16,7 +15,7 @@
 /* RFC 1035 section 4.2.2: over TCP two bytes of length come first; no answer is too long for it. */
 enum { LENGTH = 2, QUERY_MAX = 4096 };
 
-static int64_t deadline_of(const struct __res_state *state)
+static int64_t deadline_of(res_state state)
 {
 	int retrans = state->retrans > 0 ? state->retrans : RES_TIMEOUT;
 	int retry = state->retry > 0 ? state->retry : RES_DFLRETRY;
@@ -82,19 +81,17 @@ static int fail(res_state state, int error)
 /* What the answer's header means (resolver(3)). */
 static int judge(res_state state, const unsigned char *answer, int len)
 {
-	HEADER header;
+	/* RFC 1035 section 4.1.1 */
+	enum { FOUND = 0, SERVER_FAILED = 2, NO_SUCH_NAME = 3 };
 
 	if (len < HFIXEDSZ)
 		return fail(state, TRY_AGAIN);
-	memcpy(&header, answer, sizeof header);
-	if (header.rcode == NOERROR && ntohs(header.ancount) > 0)
-		return len;
-	switch (header.rcode) {
-	case NOERROR:
-		return fail(state, NO_DATA);
-	case NXDOMAIN:
+	switch (answer[3] & 15) {
+	case FOUND:
+		return answer[6] != 0 || answer[7] != 0 ? len : fail(state, NO_DATA);
+	case NO_SUCH_NAME:
 		return fail(state, HOST_NOT_FOUND);
-	case SERVFAIL:
+	case SERVER_FAILED:
 		return fail(state, TRY_AGAIN);
 	default:
 		return fail(state, NO_RECOVERY);
@@ -105,11 +102,8 @@ int records_query(res_state state, const char *name, int class, int type, unsign
 		 int room)
 {
 	unsigned char query[QUERY_MAX];
-	int len = -1;
+	int len = resolver_make_query(state, name, class, type, query, sizeof query);
 
-	if (real(res_nmkquery) != NULL)
-		len = real(res_nmkquery)(state, QUERY, name, class, type, NULL, 0, NULL, query,
-					 sizeof query);
 	if (len <= 0)
 		return fail(state, NO_RECOVERY);
 	len = records_send(state, query, len, answer, room);
@@ -183,15 +177,4 @@ int records_search(res_state state, const char *name, int class, int type, unsig
 	if (n > 0 || silent || whole)
 		return n;
 	return records_querydomain(state, name, NULL, class, type, answer, room);
-}
-
-res_state records_state(void)
-{
-	res_state state = &_res;
-
-	if ((state->options & RES_INIT) == 0 && res_ninit(state) == -1) {
-		h_errno = NETDB_INTERNAL;
-		return NULL;
-	}
-	return state;
 }

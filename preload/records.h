@@ -6,7 +6,7 @@
 #ifndef TELEPRESENCE_PRELOAD_RECORDS_H
 #define TELEPRESENCE_PRELOAD_RECORDS_H
 
-#include <resolv.h>
+#include "resolver.h"
 
 /* As res_nsend(3) and its kin. */
 int records_send(res_state state, const unsigned char *query, int len, unsigned char *answer,
@@ -17,8 +17,5 @@ int records_querydomain(res_state state, const char *name, const char *domain, i
 		       unsigned char *answer, int room);
 int records_search(res_state state, const char *name, int class, int type, unsigned char *answer,
 		  int room);
-
-/* This thread's state, made ready; NULL with h_errno. */
-res_state records_state(void);
 
 #endif

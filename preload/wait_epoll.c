@@ -1,7 +1,6 @@
 #include "waits.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
@@ -11,130 +10,48 @@
 #include "epoll_list.h"
 #include "flows.h"
 #include "real.h"
+#include "watches.h"
 
-/* A pending socket in an epoll set.  More of them at a time than this wait the slow way. */
-enum { WATCHES = 512, TURN = 64 };
+enum { TURN = 64 };
 
-struct watch {
-	int epfd, fd; /* fd -1: free */
-	struct epoll_event asked;
-};
-
-static struct watch watches[WATCHES];
-static _Atomic int watched; /* how many are in use */
-static int top;		    /* all from here on are free */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* Signals are blocked while the lock is held: a handler that reads or writes may come here too. */
-static void enter(sigset_t *before)
+static struct epoll_event asked_of(const struct watch *watch)
 {
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, before);
-	pthread_mutex_lock(&lock);
-}
-
-static void leave(const sigset_t *before)
-{
-	pthread_mutex_unlock(&lock);
-	pthread_sigmask(SIG_SETMASK, before, NULL);
-}
-
-static void before_fork(void)
-{
-	pthread_mutex_lock(&lock);
-}
-
-static void after_fork(void)
-{
-	pthread_mutex_unlock(&lock);
-}
-
-static void in_child(void)
-{
-	pthread_mutex_unlock(&lock);
-	flows_adopt();
-}
-
-void waits_prepare(void)
-{
-	(void)pthread_atfork(before_fork, after_fork, in_child);
-}
-
-static struct watch *find(int epfd, int fd)
-{
-	for (int i = 0; i < top; i++)
-		if (watches[i].fd == fd && watches[i].epfd == epfd)
-			return &watches[i];
-	return NULL;
-}
-
-static struct watch *find_free(void)
-{
-	for (int i = 0; i < top; i++)
-		if (watches[i].fd == -1)
-			return &watches[i];
-	if (top == WATCHES)
-		return NULL;
-	watches[top].fd = -1;
-	return &watches[top++];
-}
-
-static void forget(struct watch *watch)
-{
-	watch->fd = -1;
-	atomic_fetch_sub(&watched, 1);
-	while (top > 0 && watches[top - 1].fd == -1)
-		top--;
+	return (struct epoll_event){.events = watch->asked, .data.u64 = watch->data};
 }
 
 void waits_settled(int fd)
 {
+	struct watch *watch;
 	sigset_t before;
 
-	if (atomic_load(&watched) == 0 || !flows_ours())
+	if (atomic_load(&watches_held) == 0 || !flows_ours())
 		return;
-	enter(&before);
-	for (int i = top - 1; i >= 0; i--) {
-		if (i >= top || watches[i].fd != fd)
-			continue;
-		(void)real(epoll_ctl)(watches[i].epfd, EPOLL_CTL_MOD, fd, &watches[i].asked);
-		forget(&watches[i]);
+	watches_enter(&before);
+	while ((watch = watches_of(fd)) != NULL) {
+		struct epoll_event asked = asked_of(watch);
+
+		(void)real(epoll_ctl)(watch->set, EPOLL_CTL_MOD, fd, &asked);
+		watches_forget(watch);
 	}
-	leave(&before);
-}
-
-void waits_closed(int fd)
-{
-	sigset_t before;
-
-	if (atomic_load(&watched) == 0 || !flows_ours())
-		return;
-	enter(&before);
-	for (int i = top - 1; i >= 0; i--)
-		if (i < top && watches[i].fd == fd)
-			forget(&watches[i]);
-	leave(&before);
+	watches_leave(&before);
 }
 
 /* Registers the fd for its answer alone and remembers what was asked.  1: not possible now. */
 static int watch_pending(int epfd, int op, int fd, const struct epoll_event *asked)
 {
 	struct epoll_event hidden = {.events = EPOLLIN | EPOLLRDHUP, .data = asked->data};
-	struct watch *watch = find(epfd, fd);
-	int rc;
+	bool known = watches_find(epfd, fd) != NULL;
+	struct watch *watch = watches_make(epfd, fd);
 
 	if (watch == NULL)
-		watch = find_free();
-	if (watch == NULL)
 		return 1;
-	rc = real(epoll_ctl)(epfd, op, fd, &hidden);
-	if (rc == -1)
+	if (real(epoll_ctl)(epfd, op, fd, &hidden) == -1) {
+		if (!known)
+			watches_forget(watch);
 		return -1;
-	if (watch->fd == -1)
-		atomic_fetch_add(&watched, 1);
-	*watch = (struct watch){epfd, fd, *asked};
+	}
+	watch->asked = asked->events;
+	watch->data = asked->data.u64;
 	return 0;
 }
 
@@ -145,18 +62,19 @@ int wait_epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 	sigset_t before;
 	int rc = 1, error;
 
-	if (!pending && atomic_load(&watched) == 0)
+	if (!pending && atomic_load(&watches_held) == 0)
 		return real(epoll_ctl)(epfd, op, fd, event);
-	enter(&before);
+	watches_enter(&before);
 	if (pending) {
 		rc = watch_pending(epfd, op, fd, event);
 	} else {
-		struct watch *watch = find(epfd, fd);
+		struct watch *watch = watches_find(epfd, fd);
+
 		if (watch != NULL && flows_ours())
-			forget(watch);
+			watches_forget(watch);
 	}
 	error = errno;
-	leave(&before);
+	watches_leave(&before);
 	errno = error;
 	if (rc == 1)
 		return real(epoll_ctl)(epfd, op, fd, event);
@@ -177,10 +95,10 @@ static void adopt(void *state, int fd, struct epoll_event asked)
 		return;
 	/* EPOLLONESHOT: the event that has just come is switched off; it was a writable one. */
 	asked.events |= EPOLLOUT;
-	enter(&before);
-	if (find(*epfd, fd) == NULL)
+	watches_enter(&before);
+	if (watches_find(*epfd, fd) == NULL)
 		(void)watch_pending(*epfd, EPOLL_CTL_MOD, fd, &asked);
-	leave(&before);
+	watches_leave(&before);
 }
 
 /* Writable is what a pending socket always is: has one come that nobody disguised? */
@@ -189,7 +107,7 @@ static void adopt_strangers(int epfd, const struct epoll_event *events, int n)
 	int error = errno;
 
 	/* Are there any?  The list costs as much as the set is large. */
-	if (atomic_load(&flows_unsettled) <= atomic_load(&watched) || !flows_ours())
+	if (atomic_load(&flows_unsettled) <= atomic_load(&watches_held) || !flows_ours())
 		return;
 	for (int i = 0; i < n; i++)
 		if ((events[i].events & EPOLLOUT) != 0) {
@@ -204,27 +122,27 @@ static void adopt_strangers(int epfd, const struct epoll_event *events, int n)
 static int unmask(int epfd, struct epoll_event *events, int n)
 {
 	struct watch some[TURN];
+	const struct watch *watch;
 	sigset_t before;
-	int m = 0;
+	int m = 0, at = 0;
 
-	if (atomic_load(&watched) == 0)
+	if (atomic_load(&watches_held) == 0)
 		return n;
-	enter(&before);
-	for (int i = 0; i < top && m < TURN; i++)
-		if (watches[i].fd != -1 && watches[i].epfd == epfd)
-			for (int j = 0; j < n; j++)
-				if (watches[i].asked.data.u64 == events[j].data.u64) {
-					some[m++] = watches[i];
-					break;
-				}
-	leave(&before);
+	watches_enter(&before);
+	while (m < TURN && (watch = watches_in(epfd, &at)) != NULL)
+		for (int j = 0; j < n; j++)
+			if (watch->data == events[j].data.u64) {
+				some[m++] = *watch;
+				break;
+			}
+	watches_leave(&before);
 	for (int i = 0; i < m; i++) {
 		int kept = 0;
 
 		if (dial_look(some[i].fd) != -EALREADY)
 			waits_settled(some[i].fd);
 		for (int j = 0; j < n; j++)
-			if (events[j].data.u64 != some[i].asked.data.u64)
+			if (events[j].data.u64 != some[i].data)
 				events[kept++] = events[j];
 		n = kept;
 	}

@@ -31,6 +31,7 @@ class Rig:
     build: Path
     conf: Path
     sanitized: bool
+    library: str = SHIM
 
     def environ(self, settings: str | None) -> dict[str, str]:
         """settings None: without the shim."""
@@ -40,7 +41,7 @@ class Rig:
         self.conf.write_text(settings)
         with Path(f"{self.conf}.labels").open("ab") as labels:
             labels.truncate(LABELS_SIZE)
-        preload = str(self.build / SHIM)
+        preload = str(self.build / self.library)
         if self.sanitized:
             asan = ["gcc", "-print-file-name=libasan.so"]
             preload = subprocess.check_output(asan, text=True).strip() + " " + preload
@@ -65,12 +66,12 @@ class Rig:
         )  # fmt: skip
 
 
-def build(name: str, *flags: str) -> Path:
+def build(name: str, *flags: str, target: str = "preload-programs") -> Path:
     where = ROOT / "build" / "preload-tests" / name
     configure = ["cmake", "-S", str(ROOT), "-B", str(where), "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
     for command in (
         [*configure, *flags],
-        ["cmake", "--build", str(where), "--target", "preload-programs"],
+        ["cmake", "--build", str(where), "--target", target],
     ):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return where

@@ -21,11 +21,12 @@ from signatures import signed_as
 
 MAKE_S, RUN_S = 240, 10
 ARCHES = {"X86_64", "ARM64"}
+# macOS's own: a connect, its kqueue(2), and resolver(3), which <resolv.h> names for libresolv.
+CONNECTS = {"connectx", "kevent", "kevent64"}
+RESOLVER = re.compile("^res_(?=n?(send|query|search|querydomain)$)")
 # In libSystem, and left alone there.
 NOT_TAKEN = {
     "dup3": "macOS 27 brought it: an entry would keep the shim from loading before",
-    "res_query": "programs on macOS ask through getaddrinfo(3); <resolv.h> names another library's",
-    "res_search": "as res_query",
     "syscall": "deprecated, with numbers of its own; programs on macOS do without",
 }
 
@@ -95,12 +96,14 @@ def test_every_listed_function_that_macos_has_is_replaced(
     assert len(replaced) == len(set(replaced))
     plain = {name.partition("$")[0] for name in replaced}
     assert NOT_TAKEN.keys() <= listed() & in_system
-    assert plain == (listed() & in_system - NOT_TAKEN.keys()) | {"connectx"}
+    in_resolver = {RESOLVER.sub("res_9_", name) for name in listed() if RESOLVER.match(name)}
+    assert len(in_resolver) == 8
+    assert plain == (listed() & in_system - NOT_TAKEN.keys()) | CONNECTS | in_resolver
 
 
 def test_so_are_their_other_names(binary: lief.MachO.Binary, in_system: set[str]) -> None:
     """Without a cancellation point, and by another standard; $1050 is for Intel's alone."""
-    replaced = {name for name, _ in interposed(binary)}
+    replaced = {name for name, _ in interposed(binary) if not name.startswith("res_9_")}
     plain = {name.partition("$")[0] for name in replaced}
     others = {name for name in in_system if name.partition("$")[0] in plain}
     if binary.header.cpu_type.name != "X86_64":
@@ -110,7 +113,8 @@ def test_so_are_their_other_names(binary: lief.MachO.Binary, in_system: set[str]
 
 def test_each_by_its_own_hook(binary: lief.MachO.Binary) -> None:
     for replaced, replacement in interposed(binary):
-        assert replacement == f"hook_{replaced.partition('$')[0]}"
+        name = replaced.partition("$")[0]
+        assert replacement in {f"hook_{name}", f"hook_{RESOLVER.sub('res_9_', name)}"}
 
 
 def test_it_exports_nothing_and_needs_only_the_system(binary: lief.MachO.Binary) -> None:
@@ -119,7 +123,7 @@ def test_it_exports_nothing_and_needs_only_the_system(binary: lief.MachO.Binary)
     libraries = {each.name: each.command for each in binary.libraries}
     own = libraries.pop("@rpath/libtelepresence-preload.dylib")
     assert own == lief.MachO.LoadCommand.TYPE.ID_DYLIB
-    assert libraries.keys() == {"/usr/lib/libSystem.B.dylib"}
+    assert libraries.keys() == {"/usr/lib/libSystem.B.dylib", "/usr/lib/libresolv.9.dylib"}
 
 
 def test_it_never_ends_or_writes_for_the_program(binary: lief.MachO.Binary) -> None:
