@@ -41,11 +41,18 @@ def rights(options: Options, workload: Workload | None) -> tuple[Right, ...]:
     return (*POD, *_LEASES, *_of_workload(workload.plural, workload.group))
 
 
+# Kubernetes 1.35 asks for `create` where older ones ask for `get`, of a WebSocket.
+_EXEC = tuple(Right(verb=verb, resource="pods/exec") for verb in ("get", "create"))
+
+
 def wishes(options: Options) -> tuple[Right, ...]:
     """What tells vpn-tcp the Services' range where nothing else does: a refused creation names it.
+    And what an image defines is read in a pod that runs it.
 
     Nobody is turned away for want of these."""
-    return (Right(verb="create", resource="services"),) if options.method == "vpn-tcp" else ()
+    ranges = (Right(verb="create", resource="services"),) if options.method == "vpn-tcp" else ()
+    has_image = options.swap_deployment is not None and not options.is_container
+    return (*ranges, *(_EXEC if has_image else ()))
 
 
 def rules(needed: tuple[Right, ...]) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from telepresence import recovery
 from telepresence.console import Console
 from telepresence.environ.files import write_files
+from telepresence.environ.image import with_image
 from telepresence.environ.merge import make_environment
 from telepresence.environ.secret import secret_values
 from telepresence.exposure import Exposure
@@ -150,17 +151,19 @@ async def _repair(context: str, console: Console) -> None:
 
 async def _pod(
     undo: Undo, connection: "Api", plan: Plan, console: Console
-) -> "tuple[PodWatch, Claim | None]":
-    """The proxy pod, created; of a swap, in the place of its workload.  Or one that is there."""
+) -> "tuple[PodWatch, Claim | None, dict[bytes, bytes]]":
+    """The proxy pod, created; of a swap, in the place of its workload, and the environment that
+    was there.  Or one that is there."""
     from telepresence.cluster.claim import Claim
     from telepresence.cluster.existing import UsedPod
     from telepresence.cluster.lease import Lease
+    from telepresence.cluster.oldpod import OldPod
     from telepresence.cluster.proxy import ProxyPod
     from telepresence.cluster.service import ProxyService
 
     workload, session = plan.workload, plan.session.hex()
     if plan.existing is not None:
-        return await undo.enter("use of the pod", UsedPod(connection, plan)), None
+        return await undo.enter("use of the pod", UsedPod(connection, plan)), None, {}
     if workload is None:
         new = ProxyPod(connection, plan)
         proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
@@ -168,21 +171,26 @@ async def _pod(
         if plan.expose:
             named = ProxyService(connection, plan)
             await undo.enter("service", named, _object(named.path, session))
-        return proxy, None
+        return proxy, None, {}
     for hint in workload.hints:
         console.say(hint)
+    old = await undo.enter("old pod", OldPod(connection, plan, workload))
     held = Lease(connection, plan, workload)
     lease = await undo.enter("lease", held, _object(held.path, session))
     new = ProxyPod(connection, plan, lease.reference)
     proxy = await undo.enter("proxy pod", new, _object(new.path, session, new.grace_s))
     console.stage("pod created")
+    before = await old.environ()
+    if old.note:
+        console.say(old.note)
+    console.stage("old pod asked")
     claim = await undo.enter(
         "replicas",
         Claim(connection, plan, workload, console.say),
         Entry(kind="replicas", facts={"path": workload.path, "session": session}),
     )
     console.stage("workload scaled to 0")
-    return proxy, claim
+    return proxy, claim, before
 
 
 async def _settled(
@@ -286,7 +294,7 @@ async def _stages(
     await _repair(plan.context, console)
     undo.journal = await undo.enter("journal", Guarded(plan, options.logfile, connection))
     vpn = await _privileges(undo, plan, connection, console)
-    proxy, claim = await _pod(undo, connection, plan, console)
+    proxy, claim, before = await _pod(undo, connection, plan, console)
     engine = await undo.enter("engine", _engine())
     pod = await proxy.ready(console.say)
     console.stage("pod ready")
@@ -294,6 +302,7 @@ async def _stages(
     await _unless(_tunnel(undo, plan, keeper), proxy.ended)
     console.stage("tunnel up")
     ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
+    ends = with_image(ends, plan.workload, plan.container, before)
     tree = await _volumes(undo, plan, pod, keeper, ends)
     hide(secret_values(plan.workload, plan.container, ends.environ))
     environment = make_environment(plan, pod, ends, tree.root)

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import engine_rig
@@ -123,6 +124,47 @@ def test_every_way_to_set_a_variable_and_a_megabyte_of_them(
     environ = json.loads(done.out)
     assert (environ["ONLY"], environ["TELEPRESENCE_CONTAINER"]) == ("of the other", "other")
     assert not BIG.keys() & environ.keys()
+
+
+ODD = {
+    "JSON": '{"a": [1, "$b"]}', "SPACES": "  two  ", "DOLLAR": "$HOME $$", "HASH": "a #b",
+    "DOUBLE": '"quoted"', "TICKS": "`id` $(id)", "BACK": "C:\\dir", "UTF8": "pät → h", "NONE": "",
+    "SINGLE": "it's", "BRACES": "${HOME}", "TWO": "one\ntwo", "LONG": "x y" * 30_000,
+}  # fmt: skip
+NOT_HELD = {"docker": {"TWO", "LONG"}, "compose": {"TWO", "BRACES"}}
+
+
+def test_docker_and_compose_give_a_container_what_was_written(
+    telepresence: Telepresence, namespace: str, engine: str
+) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "odd"}, "stringData": ODD}
+    made = workload("web", replicas=1)
+    (main,) = made["spec"]["template"]["spec"]["containers"]
+    main["envFrom"] = [{"secretRef": {"name": "odd"}}]
+    apply(namespace, secret, made)
+    until_ready(namespace, "deployment/web")
+    service = {"image": engine_rig.BASE, "env_file": ["e.compose"], "network_mode": "none"}
+    file = {"version": "3", "services": {"web": service}}
+    (telepresence.directory / "compose.json").write_text(json.dumps(file))
+    compose = ["docker-compose", "--file", "compose.json", "--no-ansi", "run", "--rm", "web"]
+    readers = {
+        "docker": ["docker", "run", "--rm", "--env-file", "e.docker", engine_rig.BASE],
+        "compose": compose,
+    }
+    for syntax, words in readers.items():
+        done = telepresence(*INJECT, "--namespace", namespace, "-s", "web", "--env-file",
+                            f"e.{syntax}", "--env-syntax", syntax, "--run", "true")  # fmt: skip
+        (note,) = (line for line in done.said if "--env-file" in line)
+        left_out = note.partition("values of ")[2].partition(";")[0].split(", ")
+        assert set(left_out) == NOT_HELD[syntax]
+        shown = subprocess.run(
+            [*words, "env", "-0"], cwd=telepresence.directory, capture_output=True, check=True,
+            timeout=60, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        entries = (entry.partition("=") for entry in shown.stdout.decode().split("\0"))
+        seen = {key: value for key, _, value in entries}
+        held = {key: value for key, value in ODD.items() if key not in left_out}
+        assert {key: seen.get(key) for key in held} == held, syntax
 
 
 def test_every_method_says_where_the_command_is(

@@ -48,3 +48,12 @@ def test_the_rules_are_yaml_and_say_all_that_is_needed() -> None:
 def test_only_vpn_tcp_wishes_to_be_told_the_services_range() -> None:
     said = [wishes(cli.parse(["-m", method])) for method in ("inject-tcp", "vpn-tcp")]
     assert [list(map(str, each)) for each in said] == [[], ["create services"]]
+
+
+def test_reading_an_images_variables_is_wished_for_by_a_swap_alone() -> None:
+    swap = ["-m", "inject-tcp", "-s", "web"]
+    assert list(map(str, wishes(cli.parse(swap)))) == ["get pods/exec", "create pods/exec"]
+    for other in (["-m", "inject-tcp", "-d", "web"], ["-s", "web", "--docker-run", "image"]):
+        assert "pods/exec" not in str(wishes(cli.parse(other)))
+    needed = rights(cli.parse(swap), WORKLOAD)
+    assert "pods/exec" not in {right.resource for right in needed}

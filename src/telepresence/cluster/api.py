@@ -8,9 +8,10 @@ its models refuse fields that a newer server may send.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -118,6 +119,29 @@ class Api:
         if said := response.headers.get("Date"):
             self._ahead = parsedate_to_datetime(said) - datetime.now(UTC)
         return response
+
+    @contextlib.asynccontextmanager
+    async def websocket(
+        self, path: str, protocol: str, query: Iterable[tuple[str, str]]
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket, by the client's own connections.  ApiError for a refusal."""
+        _, url, headers, _, _ = await self._client.param_serialize(
+            "GET", path, query_params=list(query), auth_settings=["BearerToken"]
+        )
+        rest = self._client.rest_client
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
+        try:
+            async with rest.pool_manager.ws_connect(
+                url, headers=headers, protocols=(protocol,), proxy=rest.proxy,
+                proxy_headers=rest.proxy_headers,
+                server_hostname=self._client.configuration.tls_server_name,
+            ) as socket:  # fmt: skip
+                yield socket
+        except aiohttp.WSServerHandshakeError as exc:
+            raise ApiError(f"HTTP status {exc.status}", status=exc.status, reason="") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise self._unreachable(exc) from exc
 
     def _unreachable(self, exc: BaseException) -> Unreachable:
         why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 Environ = dict[bytes, bytes]
 _Line = Callable[[bytes, bytes], bytes | None]
+_DOCKER_LINE = 1 << 16  # Go, bufio.MaxScanTokenSize: a longer line spoils the whole file
 _IDENTIFIER = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -29,6 +30,8 @@ def _compose(key: bytes, value: bytes) -> bytes | None:
     Its readers differ on escapes, so whatever would need one is left out."""
     if not _is_utf8(value) or b"\n" in value or b"\r" in value or b"#" in key or key != key.strip():
         return None
+    if b"${" in value:  # Compose 1 replaces it within '' as well; without the braces it does not
+        return None
     is_plain = value == value.strip() and not re.match(rb"""["'`]|#""", value)
     if is_plain and b"$" not in value and not re.search(rb"\s#", value):
         return key + b"=" + value
@@ -38,10 +41,13 @@ def _compose(key: bytes, value: bytes) -> bytes | None:
 
 
 def _docker(key: bytes, value: bytes) -> bytes | None:
-    """docker run --env-file: each line as it is, no quotes."""
-    if not _is_utf8(value) or b"\n" in value or key.startswith(b"#") or re.search(rb"\s", key):
+    """docker run --env-file: each line as it is, no quotes; but not its carriage return."""
+    if not _is_utf8(value) or b"\n" in value or value.endswith(b"\r"):
         return None
-    return key + b"=" + value
+    if key.startswith(b"#") or re.search(rb"\s", key):
+        return None
+    line = key + b"=" + value
+    return line if len(line) < _DOCKER_LINE else None
 
 
 def _sh(key: bytes, value: bytes) -> bytes | None:
