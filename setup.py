@@ -22,7 +22,8 @@ PROGRAMS = (
     ("telepresence-reaper", "reaper/telepresence-reaper", ""),
     ("telepresence-sftp", "sftp/telepresence-sftp", "volumes"),
     ("telepresence-realpaths", "realpaths/telepresence-realpaths", "volumes"),
-    ("telepresence-locks", "sftp/libtelepresence-locks.so", "volumes"),
+    ("telepresence-proot", "realpaths/telepresence-proot", "method"),
+    ("telepresence-refuse", "sftp/libtelepresence-refuse.so", "volumes"),
     ("telepresence-anyuid", "sftp/libtelepresence-anyuid.so", "agent"),
 )
 
@@ -45,10 +46,13 @@ class BuildExt(build_ext):
     def run(self) -> None:
         super().run()
         top = Path("src" if self.inplace else self.build_lib) / "telepresence"
-        if sys.platform == "darwin":  # no CMake, no seccomp to supervise with, no mounts yet
+        if sys.platform == "darwin":  # no CMake, no seccomp to supervise with
             (top / "method").mkdir(parents=True, exist_ok=True)
             made = top / "method" / "libtelepresence-preload.dylib"
             subprocess.run([sys.executable, HERE / "preload" / "dylib.py", made], check=True)
+            (top / "volumes").mkdir(parents=True, exist_ok=True)
+            relay = top / "volumes" / "telepresence-sftp"
+            subprocess.run([sys.executable, HERE / "sftp" / "macos.py", relay], check=True)
             return
         build = HERE / "build" / "cmake"
         configure = ["cmake", "-S", HERE, "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]

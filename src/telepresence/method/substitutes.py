@@ -1,4 +1,5 @@
-"""Programs that cannot work in the pod's network, and what is run instead: a line that says why.
+"""What is run instead of some programs: of those that cannot work in the pod's network, a line that
+says why; of proot, the same with what its last Debian version lacks.
 
 Called by: inject, vpn/whole.py.
 Owns: nothing; the folder is its caller's.
@@ -6,6 +7,8 @@ Never: touches the programs themselves, which their full paths still run.
 """
 
 import os
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from telepresence.program import NEED_ICMP
 from telepresence.values import Launch
 
 EXIT_CODE = 55  # Telepresence 1's
+PROOT = Path(__file__).with_name("telepresence-proot")  # realpaths/proot.c
 
 _SCRIPT = """\
 #!/bin/sh
@@ -22,14 +26,29 @@ exit {code}
 """
 
 
+_PROOT = """\
+#!/bin/sh
+exec {words} "$@"
+"""
+
+
+def _scripts(method: str, path: str) -> dict[str, str]:
+    scripts = {name: _SCRIPT.format(name=name, method=method, code=EXIT_CODE) for name in NEED_ICMP}
+    proot = shutil.which("proot", path=path)
+    if proot is not None and PROOT.exists():
+        scripts["proot"] = _PROOT.format(words=shlex.join([str(PROOT), proot]))
+    return scripts
+
+
 def put_substitutes(launch: Launch, folder: Path, method: str = "inject-tcp") -> Launch:
     """The launch with `folder`, which is filled, first in PATH."""
     folder.mkdir()
-    for name in NEED_ICMP:
-        path = folder / name
-        path.write_text(_SCRIPT.format(name=name, method=method, code=EXIT_CODE))
-        path.chmod(0o755)
     before = launch.environ.get(b"PATH", os.fsencode(os.defpath))
+    scripts = _scripts(method, os.fsdecode(before))
+    for name, text in scripts.items():
+        path = folder / name
+        path.write_text(text)
+        path.chmod(0o755)
     environ = launch.environ | {b"PATH": os.fsencode(folder) + b":" + before}
-    program = str(folder / launch.argv[0]) if launch.argv[0] in NEED_ICMP else launch.program
+    program = str(folder / launch.argv[0]) if launch.argv[0] in scripts else launch.program
     return replace(launch, program=program, environ=environ)

@@ -1,6 +1,7 @@
 """What is run in the place of programs that cannot work."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,3 +51,26 @@ def test_a_path_is_taken_at_its_word(tmp_path: Path) -> None:
                            tmp_path / "bin")  # fmt: skip
     assert made.program == "/bin/ping"
     assert made.environ[b"PATH"] == os.fsencode(tmp_path / "bin") + b":/a:/b"
+
+
+def test_proot_shows_directories_where_the_machine_has_none(tmp_path: Path) -> None:
+    """By itself, Debian's 5.1 lets statx(2) through untranslated."""
+    if shutil.which("proot") is None:
+        pytest.skip("there is no proot on this machine")
+    (tmp_path / "there" / "deep").mkdir(parents=True)
+    (tmp_path / "there" / "deep" / "file").write_text("x")
+    path = os.environ["PATH"].encode()
+    script = "cd /; ls /no/such/place/deep; stat -c %s /no/such/place/deep/file; test -d $(pwd)"
+    words = ("proot", "-b", f"{tmp_path}/there:/no/such/place", "sh", "-c", script)
+    for program, argv in (
+        ("/usr/bin/proot", words),
+        ("/bin/sh", ("sh", "-c", '"$0" "$@"', *words)),
+    ):
+        made = put_substitutes(launch(*argv, program=program, PATH=path), tmp_path / program[1:4])
+        done = run(made)
+        assert (done.stdout, done.stderr) == ("file\n1\n", "")
+
+
+def test_where_there_is_no_proot_there_is_none(tmp_path: Path) -> None:
+    put_substitutes(launch("sh", PATH=b"/none"), tmp_path / "bin")
+    assert not (tmp_path / "bin" / "proot").exists()
