@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned char MAGIC[4] = "tpah";  /* the server's handles have 4 bytes in all */
+static const unsigned char MAGIC[4] = { 't', 'p', 'a', 'h' };  /* the server's handles have 4 bytes in all */
 
 static void *must(void *memory)
 {

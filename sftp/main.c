@@ -7,6 +7,7 @@
 #include "ahead.h"
 #include "onward.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: telepresence-sftp TIMEOUT_S [VOLUME ...]\n");
         return 2;
     }
+    signal(SIGPIPE, SIG_IGN); /* macOS, whose send() cannot be told */
     r.ahead = ahead_open(&r, argv + 2);
     r.onward = onward_open(&r);
     return relay_run(&r);

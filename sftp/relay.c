@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* macOS: main.c ignores the signal */
+#endif
+
 enum { FULL_BYTES = 4 << 20, READ_BYTES = 1 << 18, NONE = -1 };
 
 double now_s(void)

@@ -17,7 +17,6 @@ from telepresence import journal as journals
 from telepresence.descendants import end_all
 from telepresence.errors import TelepresenceError
 from telepresence.journal import Journal
-from telepresence.mountinfo import take_mounts
 
 if TYPE_CHECKING:
     from telepresence.cluster.api import Api
@@ -43,16 +42,14 @@ async def _replicas(api: "Api", facts: Facts) -> None:
 async def _unmount(path: Path) -> None:
     """What is mounted there and below.  OSError: it stays, so nothing below may be removed, as
     that would be the pod's."""
-    from telepresence.volumes.sshfs import MOUNTINFO, unmount
+    from telepresence.volumes.mounting import mounted, unmount
 
-    def mounted() -> list[Path]:
-        mounts = take_mounts(MOUNTINFO.read_bytes()) if MOUNTINFO.exists() else ()
-        places = sorted(Path(os.fsdecode(mount.path)) for mount in mounts)
-        return [place for place in places if place.is_relative_to(path)]
+    def within() -> list[Path]:
+        return sorted(place for place in mounted() if place.is_relative_to(path))
 
-    while places := mounted():
+    while places := within():
         await unmount(places[0])
-        if places[0] in mounted():
+        if places[0] in within():
             raise OSError(f"{places[0]} is still mounted")
 
 

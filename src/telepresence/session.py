@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 JOURNALED = {
-    "service", "volumes", "lease", "proxy pod", "replicas", "process", "containers"
+    "service", "volumes", "mount", "lease", "proxy pod", "replicas", "process", "containers"
 }  # fmt: skip
 Prepare = Callable[[Plan, Environment, Engine, Tunnel], AbstractAsyncContextManager[Launch]]
 METHODS: dict[str, Prepare] = {"inject-tcp": inject.prepare}
@@ -231,8 +231,16 @@ async def _run(
             console.say(left)
 
 
+async def _tree(undo: Undo, plan: Plan, pod: Pod) -> Tree:
+    """Mounted while the tunnel is made, where there are mounts at all."""
+    path, mounted = plan.mount.path, None
+    if plan.mount.mode == "fuse" and path is not None:
+        mounted = Entry(kind="mount", facts={"path": str(path.resolve())})
+    return await undo.enter("mount", Tree(plan, pod), mounted)
+
+
 async def _volumes(
-    undo: Undo, plan: Plan, pod: Pod, keeper: "Keeper", ends: Endpoints
+    undo: Undo, plan: Plan, pod: Pod, tree: Tree, keeper: "Keeper", ends: Endpoints
 ) -> Tree | Copies:
     """On their way: ready() waits for them."""
     path, is_shared = plan.mount.path, plan.container_run is not None
@@ -240,9 +248,7 @@ async def _volumes(
         copied = Entry(kind="directory", facts={"path": str(path)})
         copies = Copies(path, pod, keeper.open_service, is_shared=is_shared)
         return await undo.enter("volumes", copies, copied)
-    mounted = Entry(kind="mount", facts={"path": str(path)}) if path is not None else None
-    tree = Tree(plan, pod, keeper.open_service, ends.mounts)
-    return await undo.enter("volumes", tree, mounted)
+    return await undo.enter("volumes", tree.joined(keeper.open_service, ends.mounts))
 
 
 async def _tunnel(undo: Undo, plan: Plan, keeper: "Keeper") -> None:
@@ -299,11 +305,12 @@ async def _stages(
     pod = await proxy.ready(console.say)
     console.stage("pod ready")
     keeper = Keeper(engine, plan, pod, CARRIER_PORT, connection.access)
+    mounting = await _tree(undo, plan, pod)
     await _unless(_tunnel(undo, plan, keeper), proxy.ended)
     console.stage("tunnel up")
     ends = await _unless(keeper.endpoints(), proxy.ended, keeper.failed)
     ends = with_image(ends, plan.workload, plan.container, before)
-    tree = await _volumes(undo, plan, pod, keeper, ends)
+    tree = await _volumes(undo, plan, pod, mounting, keeper, ends)
     hide(secret_values(plan.workload, plan.container, ends.environ))
     environment = make_environment(plan, pod, ends, tree.root)
     for note in write_files(plan, environment):

@@ -275,6 +275,7 @@ class Pod:
     container: str
     projections: tuple[bytes, ...] = ()  # where it has volumes that kubelet writes itself
     other_volumes: tuple[bytes, ...] = ()
+    mounts: tuple[MountPoint, ...] = ()  # the root and all volumes, by its specification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

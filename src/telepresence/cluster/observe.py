@@ -19,6 +19,7 @@ from telepresence import engines
 from telepresence.cluster import existing, review, workload
 from telepresence.cluster.api import Api
 from telepresence.exposed import PRIVILEGED_BELOW, exposed
+from telepresence.fuse import why_no_fuse
 from telepresence.mountinfo import is_in_memory
 from telepresence.privilege import how_to_root
 from telepresence.program import SUPERVISOR, why_closed, why_no_supervisor
@@ -51,19 +52,6 @@ def _no_supervisor(inject: str, supervisor: Path) -> str:
     if sys.platform != "linux":
         return "the seccomp engine is for Linux"
     return "" if inject == "preload" else why_no_supervisor(supervisor)
-
-
-def _no_fuse() -> str:
-    """Why sshfs could not mount, "" when it probably can."""
-    if sys.platform != "linux":
-        return "volumes are mounted on Linux only"
-    if shutil.which("sshfs") is None:
-        return "there is no sshfs on this machine (Debian: apt-get install sshfs)"
-    if not Path("/dev/fuse").exists():
-        return "this machine has no FUSE: there is no /dev/fuse"
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "you may not use FUSE: /dev/fuse is for others alone"
-    return ""
 
 
 def _no_sharing() -> str:
@@ -177,7 +165,7 @@ async def observe(options: Options, api: Api, shim: Path) -> Facts:
         program_closed=why_closed(program or shell),
         environ=environ,
         may_root=how_to_root() is not None,
-        no_fuse=_no_fuse(),
+        no_fuse=why_no_fuse(),
         no_sharing=_no_sharing(),
         no_namespace=_no_namespace() if options.volumes_at_real_paths else "",
         no_mount=_no_mount(options.mount.path) if options.mount.path else "",

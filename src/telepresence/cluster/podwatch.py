@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from telepresence.cluster import faults
 from telepresence.cluster.api import Api, ApiError, Json, Unreachable
-from telepresence.cluster.projections import divide
+from telepresence.cluster.projections import divide, specified
 from telepresence.errors import ClusterError
-from telepresence.values import Plan, Pod
+from telepresence.values import MountPoint, Plan, Pod
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class PodWatch:
         # Ends with the error that ended the pod.
         self.ended: asyncio.Future[None] = loop.create_future()
         self._volumes: tuple[tuple[bytes, ...], tuple[bytes, ...]] = ((), ())
+        self._mounts: tuple[MountPoint, ...] = ()
         self._watcher: asyncio.Task[None] | None = None
         self._unscheduled: asyncio.TimerHandle | None = None
         self._reason = "the cluster has not said anything yet"
@@ -81,6 +82,7 @@ class PodWatch:
             container=self._plan.container,
             projections=self._volumes[0],
             other_volumes=self._volumes[1],
+            mounts=self._mounts,
         )
 
     def _begin_to_tell(self, say: Callable[[str], None]) -> None:
@@ -149,6 +151,7 @@ class PodWatch:
         self._see_schedule(faults.unschedulable(pod))
         if faults.is_running(pod, self._plan.container) and not self._ready.done():
             self._volumes = divide(pod["spec"], self._plan.container)
+            self._mounts = specified(pod["spec"], self._plan.container)
             self._ready.set_result(None)
         elif not self._ready.done():
             self._see_reason(pod)

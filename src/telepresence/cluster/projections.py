@@ -1,6 +1,6 @@
-"""Which volumes of a container kubelet writes itself: a pod's specification in, mount paths out.
+"""Which volumes a container has, and which kubelet writes: a pod's specification in, paths out.
 
-Called by: cluster/proxy.py.
+Called by: cluster/podwatch.py.
 Owns: the kinds.
 Never: touches the cluster.
 """
@@ -8,6 +8,7 @@ Never: touches the cluster.
 import posixpath
 
 from telepresence.cluster.api import Json
+from telepresence.values import MountPoint
 
 # Kubernetes, "Volumes": written from objects of the API and read-only for every container.
 _KINDS = {"configMap", "downwardAPI", "projected", "secret"}
@@ -23,3 +24,23 @@ def divide(spec: Json, name: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]
         path = posixpath.normpath(mount["mountPath"]).encode()
         (projections if kinds.get(mount["name"]) else others).append(path)
     return tuple(sorted(projections)), tuple(sorted(others))
+
+
+def specified(spec: Json, name: str) -> tuple[MountPoint, ...]:
+    """The root and the volumes.  A runtime may make more of it read-only than it is told to."""
+    container = next(one for one in spec["containers"] if one["name"] == name)
+    root = (container.get("securityContext") or {}).get("readOnlyRootFilesystem") is True
+    frozen = {
+        volume["name"]
+        for volume in spec.get("volumes") or []
+        if not _KINDS.isdisjoint(volume)
+        or any(isinstance(how, dict) and how.get("readOnly") for how in volume.values())
+    }
+    volumes = (
+        MountPoint(
+            path=posixpath.normpath(mount["mountPath"]).encode(),
+            read_only=mount.get("readOnly") is True or mount["name"] in frozen,
+        )
+        for mount in container.get("volumeMounts") or []
+    )
+    return (MountPoint(path=b"/", read_only=root), *volumes)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from telepresence.doctor.finding import EVERY, Finding
 from telepresence.errors import MethodError
+from telepresence.fuse import why_no_fuse
 from telepresence.method.inject import SHIM
 from telepresence.method.vpn.firewall import choose
 from telepresence.privilege import how_to_root
@@ -93,12 +94,8 @@ def containers(client: str = "docker") -> Finding:
 
 
 def volumes() -> Finding:
-    if sys.platform == "linux" and shutil.which("sshfs") is None:
-        todo = "apt-get install sshfs, or --mount copy"
-        return Finding(EVERY, "no sshfs for volumes", todo, is_limit=True)
-    if sys.platform == "linux" and not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        todo = "let yourself use it, or --mount copy"
-        return Finding(EVERY, "/dev/fuse is missing or not for you", todo, is_limit=True)
+    if why := why_no_fuse():
+        return Finding(EVERY, f"no volumes: {why}", "mend that, or --mount copy", is_limit=True)
     return Finding(EVERY, "volumes can be mounted (FUSE, sshfs)")
 
 

@@ -9,136 +9,153 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from pathlib import Path
-from typing import Protocol
 
 from telepresence.errors import MethodError
-from telepresence.mountinfo import take_mounts
+from telepresence.fuse import find_sshfs
 from telepresence.proc import bound_to_us
 from telepresence.values import MountPoint
+from telepresence.volumes.mounting import Mounted, is_mounted
 
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # mounting takes 10 ms; a machine that swaps takes its time
 END_TIMEOUT_S = 1.0
+# Besides the event, of which there was no Mac to see that it comes.
+AGAIN_S = 0.5 if sys.platform == "darwin" else None
 # Between sshfs and the tunnel: sftp/relay.h, sftp/ahead.h.
 RELAY = Path(__file__).with_name("telepresence-sftp")
-LOCKS = Path(__file__).with_name("libtelepresence-locks.so")  # sftp/locks.c
+REFUSE = Path(__file__).with_name("libtelepresence-refuse.so")  # sftp/refuse.c
 # A pod that is silent for so long is given up until it is heard again.  A carrier that is lost is
 # renewed within 2 s if it can be; the rest is for a slow disk in the pod.
 SILENCE_S = 15.0
 # Room for several answers of 64 KiB at once: a large file comes 1.4 x as fast; bench/volumes.py.
 SEND_BYTES = 1 << 20
-MOUNTINFO = Path("/proc/self/mountinfo")
 # follow_symlinks: a link is followed in the pod, as a program there would follow it; the laptop's
 # kernel never sees one and so cannot be led out of the mount.  The dcache_ ones: how old what is
 # shown may be; the kernel adds a second of its own (sshfs(1), mount.fuse3(8)).
 OPTIONS = ("passive", "follow_symlinks", "no_check_root", "delay_connect", "dcache_timeout=2")
 
 
-def is_mounted(path: Path) -> bool:
-    mounts = take_mounts(MOUNTINFO.read_bytes())
-    return os.fsencode(path) in {mount.path for mount in mounts}
+# What macFUSE adds: no `._` files in the pod, no icon on the desktop, the pod decides what is
+# allowed (macFUSE, "Mount options").  Its sshfs may be 2.10, Homebrew's, with older words.
+_MACOS_OPTIONS = ("noappledouble", "nobrowse", "defer_permissions")
+_OLD_WORDS = {"passive": "slave", "dcache_timeout=2": "cache_timeout=2"}
 
 
-class _Watch(Protocol):
-    """What is used of select.epoll, which only Linux has."""
-
-    def fileno(self) -> int: ...
-    def poll(self, timeout: float) -> object: ...
-    def close(self) -> None: ...
-
-
-def _priority_of(fd: int) -> _Watch:
-    """Readable while fd has a priority event."""
-    if sys.platform != "linux":  # refused long before: cluster/observe.py
-        raise MethodError("mounts are looked up in /proc, which only Linux has")
-    watch = select.epoll()
-    watch.register(fd, select.EPOLLPRI)
-    return watch
+def options_for(
+    mount: MountPoint, *, is_shared: bool, platform: str = sys.platform, is_old: bool = False
+) -> str:
+    """What comes after -o.  is_old: sshfs 2, which needs the words that it knows."""
+    own = _MACOS_OPTIONS if platform == "darwin" else ()
+    options = [_OLD_WORDS.get(word, word) if is_old else word for word in (*OPTIONS, *own)]
+    if is_shared:
+        options.append("allow_other")
+    options += [f"uid={os.geteuid()}", f"gid={os.getegid()}"]
+    if mount.read_only:
+        options.append("ro")
+    return ",".join(options)
 
 
-class Mounted:
-    """async with Mounted(path): the body runs at once and each time that mounts have changed."""
-
-    def __init__(self) -> None:
-        self.changed = asyncio.Event()
-
-    def __enter__(self) -> "Mounted":
-        """proc(5), /proc/pid/mounts: a change is a priority event; the file itself is always
-        readable, so the loop watches an epoll that waits for that alone."""
-        self._file = MOUNTINFO.open("rb")
-        self._epoll = _priority_of(self._file.fileno())
-        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._on_change)
-        return self
-
-    def _on_change(self) -> None:
-        self._epoll.poll(0)
-        self.changed.set()
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.get_running_loop().remove_reader(self._epoll.fileno())
-        self._epoll.close()
-        self._file.close()
+async def _is_old(sshfs: str) -> bool:
+    """Debian's is not."""
+    if sys.platform == "linux":
+        return False
+    asked = await asyncio.create_subprocess_exec(
+        sshfs, "-V", stdin=DEVNULL, stdout=PIPE, stderr=STDOUT
+    )
+    said, _ = await asked.communicate()
+    return b"SSHFS version 2." in said
 
 
-async def _start(argv: list[str], stdin: socket.socket, stdout: socket.socket) -> Process:
+def frozen(mount: MountPoint, volumes: tuple[MountPoint, ...]) -> str:
+    """The read-only volumes in a mount that is not, for sftp/refuse.c.
+
+    A directory is a mount of its own; a file cannot be.  Kubernetes allows no colon in the path of
+    a mount (Pod v1 core, VolumeMount)."""
+    if mount.read_only:
+        return ""
+    top = mount.path.rstrip(b"/")
+    inside = (v.path for v in volumes if v.read_only and v.path.startswith(top + b"/"))
+    return "".join(os.fsdecode(path.removeprefix(top)) + ":" for path in sorted(inside))
+
+
+async def _start(
+    argv: list[str], stdin: socket.socket, stdout: socket.socket, **more: str
+) -> Process:
     for sock in (stdin, stdout):
         sock.setblocking(True)
-    preloaded = filter(None, (os.environ.get("LD_PRELOAD"), str(LOCKS)))
+    environ = {**os.environ, **more}
+    if sys.platform == "linux":
+        preloaded = filter(None, (environ.get("LD_PRELOAD"), str(REFUSE)))
+        environ["LD_PRELOAD"] = ":".join(preloaded)
     return await asyncio.create_subprocess_exec(
         *bound_to_us(argv), stdin=stdin.fileno(), stdout=stdout.fileno(), stderr=PIPE,
         start_new_session=True,  # Ctrl-C at the terminal is not for it
-        env={**os.environ, "LD_PRELOAD": ":".join(preloaded)},
+        env=environ,
     )  # fmt: skip
 
 
 class Sshfs:
-    """mount = await Sshfs.start(...); await mount.ready(); ... await mount.close()"""
+    """mount = await Sshfs.start(...); await mount.connect(stream); await mount.ready(); ...
+    await mount.close()
 
-    def __init__(self, process: Process, relay: Process, place: Path) -> None:
-        self._process, self._relay, self.place = process, relay, place
+    It mounts at once, whether or not it has its stream: what is asked of it until then waits."""
+
+    def __init__(
+        self, process: Process, near: socket.socket, place: Path, asked: tuple[MountPoint, str]
+    ) -> None:
+        self._process, self._near, self.place, self._asked = process, near, place, asked
+        self._relay: Process | None = None
         self._said = b""
         self._listener = asyncio.ensure_future(self._listen())
 
     @classmethod
     async def start(
         cls,
-        stream: socket.socket,
         pod: str,
         mount: MountPoint,
         place: Path,
-        volumes: tuple[bytes, ...],
+        volumes: tuple[MountPoint, ...],
         *,
         is_shared: bool = False,
     ) -> "Sshfs":
-        """The stream is used up.  is_shared: other users may look into it, whom its directory
-        lets in.  MethodError: it cannot be started."""
-        options = [
-            *OPTIONS,
-            *(("allow_other",) if is_shared else ()),
-            f"uid={os.geteuid()}",
-            f"gid={os.getegid()}",
-        ]
-        if mount.read_only:
-            options.append("ro")
-        sshfs = ["sshfs", "-f", "-o", ",".join(options)]
-        sshfs += [f"{pod}:{os.fsdecode(mount.path)}", str(place)]
-        relay = [str(RELAY), f"{SILENCE_S:g}", *map(os.fsdecode, volumes)]
+        """is_shared: other users may look into it, whom its directory lets in.
+
+        MethodError: it cannot be started."""
+        program = find_sshfs() or "sshfs"
+        options = options_for(mount, is_shared=is_shared, is_old=await _is_old(program))
+        words = [program, "-f", "-o", options, f"{pod}:{os.fsdecode(mount.path)}", str(place)]
+        refused = frozen(mount, volumes)
         near, far = socket.socketpair()
-        for end in (stream, near, far):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-        with stream, near, far:
-            try:
-                relaying = await _start(relay, near, stream)
-                process = await _start(sshfs, far, far)
-            except OSError as exc:
+        try:
+            with far:
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+                process = await _start(words, far, far, TELEPRESENCE_FROZEN=refused)
+        except BaseException as exc:
+            near.close()
+            if isinstance(exc, OSError):
                 raise MethodError(f"cannot start sshfs: {exc.strerror}") from exc
-        return cls(process, relaying, place)
+            raise
+        return cls(process, near, place, (mount, refused))
+
+    def fits(self, mount: MountPoint, volumes: tuple[MountPoint, ...]) -> bool:
+        """Whether it was started for just these."""
+        return self._asked == (mount, frozen(mount, volumes))
+
+    async def connect(self, stream: socket.socket, volumes: tuple[MountPoint, ...]) -> None:
+        """Let it speak with the far end of the stream, which is used up.  MethodError."""
+        words = [str(RELAY), f"{SILENCE_S:g}", *(os.fsdecode(volume.path) for volume in volumes)]
+        with stream, self._near:
+            for end in (stream, self._near):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+            try:
+                self._relay = await _start(words, self._near, stream)
+            except OSError as exc:
+                raise MethodError(f"cannot start {RELAY}: {exc.strerror}") from exc
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
@@ -154,7 +171,9 @@ class Sshfs:
                 with Mounted() as mounts:
                     while not is_mounted(self.place):
                         changed = asyncio.ensure_future(mounts.changed.wait())
-                        await asyncio.wait([ended, changed], return_when=asyncio.FIRST_COMPLETED)
+                        await asyncio.wait(
+                            [ended, changed], timeout=AGAIN_S, return_when=asyncio.FIRST_COMPLETED
+                        )
                         changed.cancel()
                         mounts.changed.clear()
                         if ended.done():
@@ -175,22 +194,8 @@ class Sshfs:
                 async with asyncio.timeout(END_TIMEOUT_S):
                     await self._process.wait()
                     break
-        await self._relay.wait()  # it ends with either of its ends
+        self._near.close()
+        if self._relay is not None:
+            await self._relay.wait()  # it ends with either of its ends
         self._listener.cancel()
         await asyncio.wait([self._listener])
-
-
-async def unmount(place: Path) -> None:
-    """Take the mount, and those within it, out of sight at once, also while files are open."""
-    for program in ("fusermount3", "fusermount"):
-        try:
-            process = await asyncio.create_subprocess_exec(
-                program, "-u", "-q", "-z", "--", str(place), stdin=DEVNULL, stdout=PIPE,
-                stderr=STDOUT, start_new_session=True,
-            )  # fmt: skip
-        except FileNotFoundError:
-            continue
-        said, _ = await process.communicate()
-        if process.returncode:
-            log.info("%s %s: %s", program, place, said.decode(errors="replace").rstrip())
-        return

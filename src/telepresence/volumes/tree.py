@@ -2,7 +2,7 @@
 
 Called by: session.
 Owns: every sshfs of it, and the directory when it is a temporary one.
-Never: lets the start wait for the mount before the process needs it: enter, prepare, then ready().
+Never: lets the start wait for the mount: it is made while the tunnel is.
 """
 
 import asyncio
@@ -11,14 +11,15 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 
 from telepresence.errors import MethodError
 from telepresence.mountinfo import is_volume
 from telepresence.values import MountPoint, Plan, Pod
-from telepresence.volumes.sshfs import Sshfs, is_mounted, unmount
+from telepresence.volumes.mounting import is_mounted, unmount
+from telepresence.volumes.sshfs import Sshfs
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +39,25 @@ def parts(mounts: tuple[MountPoint, ...]) -> list[MountPoint]:
 
 
 class Tree:
-    """async with Tree(...) as tree: ...; await tree.ready()"""
+    """async with Tree(plan, pod) as tree: ...
+    async with tree.joined(open_service, mounts): ...; await tree.ready()
 
-    def __init__(
-        self, plan: Plan, pod: Pod, open_service: OpenService, mounts: tuple[MountPoint, ...]
-    ) -> None:
-        self._plan, self._pod, self._open, self._mounts = plan, pod, open_service, mounts
+    The root is mounted from the first on, by what the pod's specification says, while the tunnel is
+    made; from the second on it is there to be used."""
+
+    def __init__(self, plan: Plan, pod: Pod) -> None:
+        self._plan, self._pod = plan, pod
+        self._is_shared = plan.container_run is not None  # an engine runs as another user
         self._sshfs: list[Sshfs] = []
         self._temporary: Path | None = None
+        self._first: asyncio.Task[Sshfs] | None = None
         self._work: asyncio.Task[None] | None = None
         self.root: Path | None = None
-        self.shown = mounts
+        self._place = Path()  # the same without symbolic links, as the kernel's table has it
+        self.shown: tuple[MountPoint, ...] = ()
 
     async def __aenter__(self) -> "Tree":
-        if self._plan.mount.mode == "none":
+        if self._plan.mount.mode != "fuse":
             return self
         if self._plan.mount.path is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="telepresence-"))
@@ -60,35 +66,64 @@ class Tree:
         else:
             self.root = self._plan.mount.path
             self.root.mkdir(parents=True, exist_ok=True)
-        self._work = asyncio.ensure_future(self._mount_all(self.root))
+        self._place = self.root.resolve()
+        self._first = asyncio.ensure_future(self._start_first(self._pod.mounts))
         return self
 
-    async def _mount_all(self, root: Path) -> None:
+    async def _start_first(self, mounts: tuple[MountPoint, ...]) -> Sshfs:
+        return await self._start(parts(mounts)[0], tuple(filter(is_volume, mounts)))
+
+    async def _start(self, mount: MountPoint, volumes: tuple[MountPoint, ...]) -> Sshfs:
+        place = self._place / os.fsdecode(mount.path.lstrip(b"/"))
+        sshfs = await Sshfs.start(self._pod.name, mount, place, volumes, is_shared=self._is_shared)
+        self._sshfs.append(sshfs)
+        return sshfs
+
+    @contextlib.asynccontextmanager
+    async def joined(
+        self, open_service: OpenService, mounts: tuple[MountPoint, ...]
+    ) -> AsyncIterator["Tree"]:
+        """Everything is on its way: ready() waits for it.  The mounts are what the pod has."""
+        self.shown = mounts
+        if self._first is not None:
+            self._work = asyncio.ensure_future(self._mount_all(open_service, mounts))
+        try:
+            yield self
+        finally:
+            if self.root is not None:
+                await self.close()
+
+    async def _mount_all(self, open_service: OpenService, mounts: tuple[MountPoint, ...]) -> None:
         """Top down, as each lies in the one before; those side by side at the same time."""
-        first, *rest = parts(self._mounts)
-        await self._mount(root, first)
-        depths = sorted({mount.path.count(b"/") for mount in rest})
-        for depth in depths:
-            level = [mount for mount in rest if mount.path.count(b"/") == depth]
-            done = await asyncio.gather(
-                *(self._mount(root, mount) for mount in level), return_exceptions=True
-            )
-            for mount, result in zip(level, done, strict=True):
+        volumes = tuple(filter(is_volume, mounts))
+        root, *rest = parts(mounts)
+
+        async def mount(one: MountPoint, started: Sshfs | None = None) -> None:
+            sshfs = started or await self._start(one, volumes)
+            await sshfs.connect(await open_service("sftp"), volumes)
+            await sshfs.ready()
+
+        await mount(root, await self._fitting(root, volumes))
+        for depth in sorted({one.path.count(b"/") for one in rest}):
+            level = [one for one in rest if one.path.count(b"/") == depth]
+            done = await asyncio.gather(*map(mount, level), return_exceptions=True)
+            for one, result in zip(level, done, strict=True):
                 # A volume that is one file (subPath), which sshfs cannot mount: it is there, in the
-                # mount above, and says EPERM instead of EROFS.
+                # mount above, which says EROFS for it.
                 if isinstance(result, MethodError):
-                    log.info("%s is no mount of its own: %s", os.fsdecode(mount.path), result)
+                    log.info("%s is no mount of its own: %s", os.fsdecode(one.path), result)
                 elif result is not None:
                     raise result
 
-    async def _mount(self, root: Path, mount: MountPoint) -> None:
-        place = root / os.fsdecode(mount.path.lstrip(b"/"))
-        volumes = tuple(volume.path for volume in self._mounts if is_volume(volume))
-        stream = await self._open("sftp")
-        shared = self._plan.container_run is not None  # an engine runs as another user
-        sshfs = await Sshfs.start(stream, self._pod.name, mount, place, volumes, is_shared=shared)
-        self._sshfs.append(sshfs)
-        await sshfs.ready()
+    async def _fitting(self, root: MountPoint, volumes: tuple[MountPoint, ...]) -> Sshfs:
+        """The first one, or one in its place if the pod is not what its specification says."""
+        assert self._first is not None
+        first = await self._first
+        if first.fits(root, volumes):
+            return first
+        log.info("the root is mounted anew: the pod's mounts are not those of its specification")
+        await first.close()
+        return await self._start(root, volumes)
 
     async def ready(self) -> str:
         """Wait until all is mounted; returns what the user should hear if that is not so.
@@ -105,20 +140,25 @@ class Tree:
         log.info("%d mounts on %s", len(self._sshfs), self.root)
         return ""
 
+    async def close(self) -> None:
+        """Twice is harmless."""
+        for task in (self._work, self._first):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        if is_mounted(self._place):
+            await unmount(self._place)
+        await asyncio.gather(*(sshfs.close() for sshfs in self._sshfs))
+
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._work is None:
+        if self.root is None:
             return
-        assert self.root is not None
-        self._work.cancel()
-        await asyncio.wait([self._work])
-        if is_mounted(self.root):
-            await unmount(self.root)
-        await asyncio.gather(*(sshfs.close() for sshfs in self._sshfs))
+        await self.close()
         if self._temporary is not None:
             with contextlib.suppress(OSError):
                 self.root.rmdir()

@@ -1,6 +1,7 @@
 """Which volumes can be copied, by a pod's specification."""
 
-from telepresence.cluster.projections import divide
+from telepresence.cluster.projections import divide, specified
+from telepresence.values import MountPoint
 
 SPEC = {
     "volumes": [
@@ -29,3 +30,17 @@ def test_volumes_that_kubelet_writes_are_told_from_the_others() -> None:
     )  # fmt: skip
     assert divide(SPEC, "side") == ((), ())
     assert divide({"containers": [{"name": "main"}]}, "main") == ((), ())
+
+
+def test_what_is_read_only_is_known_beforehand() -> None:
+    mounts = [{"name": "config", "mountPath": "/config"}, {"name": "host", "mountPath": "/host/"},
+              {"name": "host", "mountPath": "/frozen", "readOnly": True},
+              {"name": "claim", "mountPath": "/claim"}]  # fmt: skip
+    claim = {"name": "claim", "persistentVolumeClaim": {"claimName": "x", "readOnly": True}}
+    spec = {"volumes": [*SPEC["volumes"], claim],
+            "containers": [{"name": "main", "volumeMounts": mounts}]}  # fmt: skip
+    assert [(mount.path, mount.read_only) for mount in specified(spec, "main")] == [
+        (b"/", False), (b"/config", True), (b"/host", False), (b"/frozen", True), (b"/claim", True),
+    ]  # fmt: skip
+    closed = {"name": "main", "securityContext": {"readOnlyRootFilesystem": True}}
+    assert specified({"containers": [closed]}, "main") == (MountPoint(path=b"/", read_only=True),)

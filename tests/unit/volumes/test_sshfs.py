@@ -7,6 +7,7 @@ import os
 import random
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ from sftp_wire import (
 )
 
 from telepresence.agent.services import ANY_USER, SFTP_SERVER
+from telepresence.values import MountPoint
+from telepresence.volumes.sshfs import frozen, options_for
 
 
 @pytest.fixture(autouse=True)
@@ -309,3 +312,45 @@ def test_files_that_are_read_no_further_give_their_room_to_others(
 def rss(pid: int) -> int:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+WRITABLE = MountPoint(path=b"/", read_only=False)
+
+
+def words(platform: str, *, is_old: bool = False, read_only: bool = False) -> set[str]:
+    mount = MountPoint(path=b"/", read_only=read_only)
+    options = options_for(mount, is_shared=False, platform=platform, is_old=is_old)
+    return set(options.split(","))
+
+
+def test_macos_has_the_same_words_and_macfuses_own() -> None:
+    linux, macos = words("linux"), words("darwin")
+    assert macos - linux == {"noappledouble", "nobrowse", "defer_permissions"}
+    assert linux <= macos
+    assert {"passive", "follow_symlinks", f"uid={os.geteuid()}"} <= linux
+    assert words("darwin", read_only=True) - macos == {"ro"}
+
+
+def test_homebrews_older_sshfs_is_spoken_to_in_its_words() -> None:
+    new, old = words("darwin"), words("darwin", is_old=True)
+    assert new - old == {"passive", "dcache_timeout=2"}
+    assert old - new == {"slave", "cache_timeout=2"}
+
+
+def test_read_only_volumes_are_named_to_the_mount_that_has_them() -> None:
+    volumes = tuple(
+        MountPoint(path=path, read_only=read_only)
+        for path, read_only in ((b"/a/one", True), (b"/b", False), (b"/b/two", True))
+    )
+    assert frozen(WRITABLE, volumes) == "/a/one:/b/two:"
+    assert frozen(volumes[1], volumes) == "/two:"
+    assert frozen(MountPoint(path=b"/", read_only=True), volumes) == ""
+
+
+@pytest.mark.parametrize("target", ["x86_64-macos.11.0", "aarch64-macos.11.0"])
+def test_it_can_be_made_for_macos(target: str, tmp_path: Path) -> None:
+    """Made and read, as there is no Mac to run it."""
+    made, make = tmp_path / "telepresence-sftp", Path(__file__).parents[3] / "sftp" / "macos.py"
+    environ = {"ZIG_GLOBAL_CACHE_DIR": str(make.parent.parent / "build" / "zig")} | os.environ
+    subprocess.run([sys.executable, make, made, target], check=True, timeout=240, env=environ)
+    assert struct.unpack("<I", made.read_bytes()[:4])[0] == 0xFEEDFACF  # <mach-o/loader.h>

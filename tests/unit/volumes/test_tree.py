@@ -15,7 +15,7 @@ from fuse import Servers, need_fuse
 
 from telepresence.errors import MethodError
 from telepresence.values import Mounting, MountPoint, Plan, Pod
-from telepresence.volumes.sshfs import is_mounted
+from telepresence.volumes.mounting import Mounted, is_mounted
 from telepresence.volumes.tree import Tree, parts
 
 DEADLINE_S = 30.0
@@ -62,13 +62,20 @@ def servers() -> Iterator[Servers]:
 Look = Callable[[Path], Awaitable[None]]
 
 
-def inside(servers: Servers, mounts: tuple[MountPoint, ...], look: Look, plan: Plan = PLAN) -> Path:
+def inside(
+    servers: Servers,
+    mounts: tuple[MountPoint, ...],
+    look: Look,
+    plan: Plan = PLAN,
+    specified: tuple[MountPoint, ...] = (),
+) -> Path:
     """Run `look` on the mounted root; returns the root, where nothing may be mounted any more."""
 
     async def scene() -> Path:
         async with (
             asyncio.timeout(DEADLINE_S),
-            Tree(plan, POD, servers.open_service, mounts) as tree,
+            Tree(plan, dataclasses.replace(POD, mounts=specified)) as tree,
+            tree.joined(servers.open_service, mounts),
         ):
             assert await tree.ready() == ""
             assert tree.root is not None
@@ -165,6 +172,33 @@ with open(sys.argv[1], "r+") as file:
     assert (tmp_path / "x").read_text() == "y"
 
 
+def test_a_single_file_that_is_read_only_says_so(servers: Servers, tmp_path: Path) -> None:
+    """Here the far end would allow it all: the refusal is the mount's."""
+    for name in ("one", "one.more"):
+        (tmp_path / name).write_text("kept")
+    mounts = (mount("/", ro=False), mount(f"{tmp_path}/one", ro=True))
+
+    async def look(root: Path) -> None:
+        seen = root / tmp_path.relative_to("/")
+        one = seen / "one"
+        changes: tuple[Callable[[], object], ...] = (
+            lambda: one.write_text("x"), lambda: one.open("a"), lambda: one.open("r+"),
+            lambda: os.truncate(one, 0), lambda: one.chmod(0o600), lambda: os.utime(one, (1, 1)),
+            lambda: os.chown(one, 0, 0),
+        )  # fmt: skip
+        for change in changes:
+            with pytest.raises(OSError) as caught:
+                await asyncio.to_thread(change)
+            assert caught.value.errno == errno.EROFS
+        assert await asyncio.to_thread(one.read_text) == "kept"
+        await asyncio.to_thread((seen / "one.more").write_text, "changed")
+        await asyncio.to_thread((seen / "one.more").chmod, 0o600)
+
+    inside(servers, mounts, look)
+    assert (tmp_path / "one").read_text() == "kept"
+    assert (tmp_path / "one.more").read_text() == "changed"
+
+
 def test_it_is_unmounted_while_a_file_is_open(servers: Servers, tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x" * 100)
     holders: list[subprocess.Popen[bytes]] = []
@@ -201,6 +235,21 @@ def test_a_place_of_the_users_is_made_and_stays(servers: Servers, tmp_path: Path
     assert list(place.iterdir()) == []
 
 
+def test_a_place_behind_a_link_is_found_again(servers: Servers, tmp_path: Path) -> None:
+    """As /tmp is one on macOS."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    place = tmp_path / "link" / "place"
+    plan = dataclasses.replace(PLAN, mount=Mounting(mode="fuse", path=place, is_required=True))
+
+    async def look(root: Path) -> None:
+        assert root == place
+        assert is_mounted(tmp_path / "real" / "place")
+
+    inside(servers, (mount("/", ro=True),), look, plan)
+    assert not is_mounted(tmp_path / "real" / "place")
+
+
 @pytest.mark.parametrize("required", [True, False])
 def test_an_sshfs_that_fails_ends_the_session_only_if_volumes_were_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: bool
@@ -215,7 +264,7 @@ def test_an_sshfs_that_fails_ends_the_session_only_if_volumes_were_asked_for(
 
     async def scene() -> str:
         with contextlib.closing(Servers()) as servers:
-            async with Tree(plan, POD, servers.open_service, ()) as tree:
+            async with Tree(plan, POD) as tree, tree.joined(servers.open_service, ()):
                 return await tree.ready()
 
     if required:
@@ -225,10 +274,63 @@ def test_an_sshfs_that_fails_ends_the_session_only_if_volumes_were_asked_for(
         assert "fuse: no permission: the command has no volumes" in asyncio.run(scene())
 
 
+def test_the_root_is_mounted_before_there_is_anybody_to_ask(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """So it costs the start nothing: the tunnel is made meanwhile."""
+    (tmp_path / "x").write_text("x")
+    root = (mount("/", ro=True),)
+
+    async def scene() -> None:
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            Tree(PLAN, dataclasses.replace(POD, mounts=root)) as tree,
+        ):
+            assert tree.root is not None
+            with Mounted() as mounts:
+                while not is_mounted(tree.root):
+                    mounts.changed.clear()
+                    await mounts.changed.wait()
+            file = tree.root / tmp_path.relative_to("/") / "x"
+            reading = asyncio.ensure_future(asyncio.to_thread(file.read_text))
+            async with tree.joined(servers.open_service, root):
+                assert await reading == "x"
+                assert await tree.ready() == ""
+            assert not is_mounted(tree.root)
+
+    asyncio.run(scene())
+
+
+def test_a_tunnel_that_never_comes_leaves_no_mount(servers: Servers) -> None:
+    async def scene() -> Path:
+        async with asyncio.timeout(DEADLINE_S), Tree(PLAN, POD) as tree:
+            assert tree.root is not None
+            with Mounted() as mounts:
+                while not is_mounted(tree.root):
+                    mounts.changed.clear()
+                    await mounts.changed.wait()
+        return tree.root
+
+    root = asyncio.run(scene())
+    assert not is_mounted(root)
+    assert not root.parent.exists()
+
+
+def test_a_root_that_is_not_as_specified_is_mounted_anew(servers: Servers, tmp_path: Path) -> None:
+    """As by a container runtime that makes every root read-only."""
+
+    async def look(root: Path) -> None:
+        with pytest.raises(OSError) as caught:
+            await asyncio.to_thread((root / tmp_path.relative_to("/") / "x").write_text, "x")
+        assert caught.value.errno == errno.EROFS
+
+    inside(servers, (mount("/", ro=True),), look, specified=(mount("/", ro=False),))
+
+
 def test_nothing_is_done_without_volumes() -> None:
     async def scene() -> None:
         plan = dataclasses.replace(PLAN, mount=Mounting(mode="none"))
-        async with Tree(plan, POD, Servers().open_service, ()) as tree:
+        async with Tree(plan, POD) as tree, tree.joined(Servers().open_service, ()):
             assert await tree.ready() == ""
             assert tree.root is None
 
