@@ -74,13 +74,15 @@ static int relay_from(int fd, const struct socks5_addr *said, union flow_address
 	return 0;
 }
 
-/* A new association, whose control connection is in flow->other: 0 or -errno. */
-static int associate(int fd, struct flow *flow)
+/* A new association, whose control connection is in flow->other: 0 or -errno.  `target`: the only
+ * one; NULL: any. */
+static int associate(int fd, struct flow *flow, const struct socks5_addr *target)
 {
 	const struct socks5_addr anywhere = {.atyp = SOCKS5_IPV4, .host_len = 4};
 	struct flow control = {.state = FLOW_CONTROL, .other = fd};
 	struct socks5_answer answer;
-	int rc, made = exchange_open(SOCKS5_UDP_ASSOCIATE, &anywhere, &answer,
+	int rc, made = exchange_open(target == NULL ? SOCKS5_UDP_ASSOCIATE : SOCKS5_UDP_CONNECT,
+				     target == NULL ? &anywhere : target, &answer,
 				     exchange_deadline(ASSOCIATE_MS));
 
 	if (made < 0)
@@ -95,6 +97,7 @@ static int associate(int fd, struct flow *flow)
 	}
 	flow->state = FLOW_RELAYED;
 	flow->other = made;
+	flow->bare = target != NULL;
 	return 0;
 }
 
@@ -115,19 +118,20 @@ static void end_control(int control)
 	real(close)(control);
 }
 
-/* The socket's entry, with an association that lasts.  0 or -errno. */
-static int prepare(int fd, struct flow *flow)
+/* The socket's entry, with an association that lasts: for `target` alone, or NULL for any.  0 or
+ * -errno. */
+static int prepare(int fd, struct flow *flow, const struct socks5_addr *target)
 {
 	int rc;
 
 	if (!flow_read(fd, flow))
 		memset(flow, 0, sizeof *flow);
 	if (flow->state == FLOW_RELAYED) {
-		if (alive(flow))
+		if (target == NULL && !flow->bare && alive(flow))
 			return 0;
-		end_control(flow->other);
+		datagram_close(fd);
 	}
-	rc = associate(fd, flow);
+	rc = associate(fd, flow, target);
 	if (rc != 0)
 		return rc;
 	if (flow_put(fd, flow))
@@ -148,19 +152,35 @@ static bool aim(struct flow *flow, const struct sockaddr *target, struct socks5_
 	return nameserver;
 }
 
-int datagram_connect(int fd, const struct sockaddr *target)
+/* Connects the socket to a relay: for this target alone, without headers, or for any. */
+static int join(int fd, const struct sockaddr *target, bool bare)
 {
 	struct socks5_addr request;
 	struct flow flow;
-	int rc = prepare(fd, &flow);
+	bool with_heads = flow_read(fd, &flow) && flow.state == FLOW_RELAYED && !flow.bare;
+	int rc;
 
+	(void)home_request(target, &request);
+	if (bare && request.atyp == SOCKS5_DOMAIN)
+		return -EAFNOSUPPORT;
+	rc = prepare(fd, &flow, bare ? &request : NULL);
 	if (rc != 0)
 		return rc;
 	if (real(connect)(fd, &flow.relay.any, address_len(&flow.relay)) == -1)
 		return -errno;
+	/* What another relay has sent, with headers, is not to be taken for a payload. */
+	while (bare && with_heads && real(recv)(fd, NULL, 0, MSG_DONTWAIT) != -1)
+		;
 	(void)aim(&flow, target, &request);
 	flow.connected = true;
 	return flow_put(fd, &flow) ? 0 : -ENOBUFS;
+}
+
+int datagram_connect(int fd, const struct sockaddr *target)
+{
+	if (shim_settings != NULL && shim_settings->pipeline && join(fd, target, true) == 0)
+		return 0;
+	return join(fd, target, false);
 }
 
 void datagram_disconnect(int fd)
@@ -171,6 +191,10 @@ void datagram_disconnect(int fd)
 		return;
 	flow.connected = flow.nameserver = false;
 	flow_release(fd, &flow);
+	if (flow.bare) {
+		datagram_close(fd);
+		flow_drop(fd);
+	}
 }
 
 /* Room for n parts and `more`; NULL: no memory. */
@@ -209,6 +233,12 @@ static ssize_t send_with(int fd, const struct flow *flow, const struct socks5_ad
 	ssize_t head_len = socks5_make_datagram(head, sizeof head, to), n;
 	struct msghdr wrapped = {.msg_iovlen = message->msg_iovlen + 1};
 
+	if (flow->bare) {
+		wrapped = *message;
+		wrapped.msg_name = NULL;
+		wrapped.msg_namelen = 0;
+		return real(sendmsg)(fd, &wrapped, flags);
+	}
 	if (head_len < 0 || segments(message)) {
 		errno = EIO;
 		return -1;
@@ -231,15 +261,38 @@ static ssize_t send_with(int fd, const struct flow *flow, const struct socks5_ad
 	return n == -1 ? -1 : n - head_len;
 }
 
+static bool same_end(const struct socks5_addr *a, const struct socks5_addr *b)
+{
+	return a->atyp == b->atyp && a->port == b->port && memcmp(a->host, b->host, b->host_len) == 0;
+}
+
+/* A connected socket's entry, with an association that lasts and reaches `to`.  0 or -errno. */
+static int refresh(int fd, struct flow *flow, const struct sockaddr *to)
+{
+	const union flow_address target = flow->target;
+	struct socks5_addr peer, other;
+	int rc = 0;
+
+	home_addr(&target.any, &peer);
+	if (to != NULL)
+		home_addr(to, &other);
+	if (flow->bare && to != NULL && !same_end(&other, &peer))
+		rc = join(fd, &target.any, false);
+	else if (!alive(flow))
+		rc = datagram_connect(fd, &target.any);
+	return rc == 0 && !flow_read(fd, flow) ? -ENOBUFS : rc;
+}
+
 ssize_t datagram_send(int fd, const struct msghdr *message, int flags)
 {
 	const struct sockaddr *to = message->msg_namelen == 0 ? NULL : message->msg_name;
+	struct flow flow = {0};
+	const bool connected = flow_read(fd, &flow) && flow.connected;
 	struct socks5_addr request;
-	struct flow flow;
 	int before = errno, rc;
 
 	/* Home, or nowhere: libc's answer is right. */
-	if (to == NULL ? !flow_read(fd, &flow) || !flow.connected : home_is(to, message->msg_namelen)) {
+	if (to == NULL ? !connected : home_is(to, message->msg_namelen)) {
 		if (to == NULL || !home_refuses(SOCK_DGRAM, to))
 			return real(sendmsg)(fd, message, flags);
 		errno = EPERM;
@@ -249,14 +302,12 @@ ssize_t datagram_send(int fd, const struct msghdr *message, int flags)
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
-	rc = prepare(fd, &flow);
-	if (rc == 0 && flow.connected && !alive(&flow))
-		rc = -ENETUNREACH;
+	rc = connected ? refresh(fd, &flow, to) : prepare(fd, &flow, NULL);
 	if (rc != 0) {
 		errno = -rc;
 		return -1;
 	}
-	if (to == NULL)
+	if (to == NULL || flow.bare)
 		(void)home_request(&flow.target.any, &request);
 	else if (flow.connected)
 		(void)home_request(to, &request);
@@ -315,8 +366,7 @@ static bool name_sender(int fd, const struct flow *flow, struct socks5_addr *fro
 	home_addr(&flow->target.any, &peer);
 	if (nameserver && flow->nameserver)
 		*from = peer;
-	if (flow->connected && (from->atyp != peer.atyp || from->port != peer.port ||
-				memcmp(from->host, peer.host, peer.host_len) != 0))
+	if (flow->connected && !same_end(from, &peer))
 		return false;
 	if (!home_sockaddr(from, facts_family(fd), &address, &len))
 		return false;
@@ -396,8 +446,20 @@ static int next_from_relay(int fd, const struct flow *flow, int flags)
 		return 0;
 	home_addr((const struct sockaddr *)&from, &sender);
 	home_addr(&flow->relay.any, &relay);
-	return sender.atyp == relay.atyp && sender.port == relay.port &&
-	       memcmp(sender.host, relay.host, relay.host_len) == 0;
+	return same_end(&sender, &relay);
+}
+
+/* Whatever it is, it comes from the target. */
+static ssize_t receive_bare(int fd, const struct flow *flow, struct msghdr *message, int flags)
+{
+	const socklen_t room = message->msg_name == NULL ? 0 : message->msg_namelen;
+	const ssize_t n = real(recvmsg)(fd, message, flags);
+
+	if (n != -1 && message->msg_name != NULL) {
+		memcpy(message->msg_name, &flow->target, room < flow->target_len ? room : flow->target_len);
+		message->msg_namelen = flow->target_len;
+	}
+	return n;
 }
 
 ssize_t datagram_receive(int fd, struct msghdr *message, int flags)
@@ -406,9 +468,12 @@ ssize_t datagram_receive(int fd, struct msghdr *message, int flags)
 	struct flow flow;
 
 	while ((flags & MSG_ERRQUEUE) == 0 && flow_read(fd, &flow)) {
-		int mine = next_from_relay(fd, &flow, flags);
 		ssize_t n;
+		int mine;
 
+		if (flow.bare)
+			return receive_bare(fd, &flow, message, flags);
+		mine = next_from_relay(fd, &flow, flags);
 		if (mine == -1)
 			return -1;
 		if (mine == 0)

@@ -6,7 +6,9 @@
  *
  * The program's own socket talks to the server's relay: its number, its queue, its flags and what
  * poll(2) says of it stay what they are.  Each datagram has a header in front of it, with the
- * address of the far end, that is put there and taken away here. */
+ * address of the far end, that is put there and taken away here.  With our own server those of a
+ * connected socket have none, so that they may also pass where nobody looks: through libc's stdio
+ * (bash's /dev/udp), or in a program that has inherited the socket. */
 #ifndef TELEPRESENCE_PRELOAD_DATAGRAM_H
 #define TELEPRESENCE_PRELOAD_DATAGRAM_H
 

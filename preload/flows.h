@@ -40,6 +40,7 @@ struct flow {
 	int16_t error;	  /* FAILED: what to tell */
 	int32_t lowat;	  /* PENDING: SO_RCVLOWAT as the program has it */
 	bool connected;	  /* RELAYED: with connect(2) */
+	bool bare;	  /* RELAYED, connected: its datagrams go without headers */
 	bool labelled;	  /* UP: its name is tied to it (label.h) */
 	bool nameserver;  /* RELAYED: target is one of the laptop's name servers */
 	int32_t other;	  /* RELAYED: the CONTROL descriptor; CONTROL: one that it is for */

@@ -163,11 +163,12 @@ static int take_password(struct client *client)
 }
 
 /* Its connection is the association's from now on; the answer names the socket made for it. */
-static void client_associate(struct client *client, struct tunnel *tunnel, uint16_t port)
+static void client_associate(struct client *client, struct tunnel *tunnel,
+			     const struct socks5_request *request)
 {
 	struct udp_half *other = tunnel != NULL ? udp_stream_open(tunnel) : udp_outlet_open(client->engine);
 	struct udp_inlet *inlet = other == NULL ? NULL
-						: udp_inlet_open(client->engine, client->item.fd, port);
+						: udp_inlet_open(client->engine, client->item.fd, request);
 	struct socks5_addr bound;
 
 	if (inlet == NULL) {
@@ -197,8 +198,8 @@ static int take_request(struct client *client)
 		client_refuse(client, socks5_reply_for(client->buf, client->len));
 		return -2;
 	}
-	if (request.cmd == SOCKS5_UDP_ASSOCIATE) {
-		client_associate(client, tunnel, request.addr.port);
+	if (request.cmd == SOCKS5_UDP_ASSOCIATE || request.cmd == SOCKS5_UDP_CONNECT) {
+		client_associate(client, tunnel, &request);
 		return -2;
 	}
 	if (request.cmd != SOCKS5_CONNECT && request.cmd != SOCKS5_RESOLVE &&

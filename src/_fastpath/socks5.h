@@ -11,7 +11,8 @@
  * Every socks5_make_* writes a message into `buf` and returns its length, or -ENOBUFS.
  *
  * Sources: RFC 1928 (SOCKS5), RFC 1929 (user name and password), Tor's socks-extensions.txt
- * (RESOLVE 0xF0, RESOLVE_PTR 0xF1).  0xF2 and 0xF3 are ours and exist inside the tunnel only. */
+ * (RESOLVE 0xF0, RESOLVE_PTR 0xF1).  0xF2 and 0xF3 are ours and exist inside the tunnel only; so is
+ * 0xF4, which never gets there. */
 #ifndef TELEPRESENCE_SOCKS5_H
 #define TELEPRESENCE_SOCKS5_H
 
@@ -29,6 +30,7 @@ enum socks5_cmd {
 	SOCKS5_RESOLVE_PTR = 0xF1,
 	SOCKS5_LISTEN = 0xF2,  /* ours: listen in the pod */
 	SOCKS5_SERVICE = 0xF3, /* ours: a named service of the agent, ATYP domain */
+	SOCKS5_UDP_CONNECT = 0xF4, /* ours: UDP ASSOCIATE with one target, without headers */
 };
 
 enum socks5_atyp { SOCKS5_IPV4 = 0x01, SOCKS5_DOMAIN = 0x03, SOCKS5_IPV6 = 0x04 };

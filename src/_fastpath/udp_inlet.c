@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static void inlet_close(struct udp_half *half)
@@ -20,9 +21,11 @@ static void inlet_close(struct udp_half *half)
 static void inlet_send(struct udp_half *half, const uint8_t *message, size_t len)
 {
 	struct udp_inlet *inlet = list_entry(half, struct udp_inlet, half);
+	const size_t head = inlet->head_len;
+	const bool wanted = head == 0 || (len >= head && memcmp(message, inlet->head, head) == 0);
 
-	udp_count(inlet->engine,
-		  inlet->known && udp_send(inlet->item.fd, NULL, message, len) == 0);
+	udp_count(inlet->engine, wanted && inlet->known &&
+					 udp_send(inlet->item.fd, NULL, message + head, len - head) == 0);
 }
 
 /* Is this the client?  The first who sends something of sense from its host is, if its request named no
@@ -47,12 +50,14 @@ static void inlet_run(struct task *task)
 		int n = udp_receive(batch, inlet->item.fd, &inlet->readable);
 
 		for (int k = 0; k < n && inlet->item.fd != -1; k++) {
-			const uint8_t *message = batch->slots[k].data;
+			uint8_t *message = batch->slots[k].data - inlet->head_len; /* into the room before */
+			const size_t len = batch->len[k] + inlet->head_len;
 			struct socks5_addr to;
 
-			if (socks5_take_datagram(message, batch->len[k], &to) > 0 &&
+			memcpy(message, inlet->head, inlet->head_len);
+			if (socks5_take_datagram(message, len, &to) > 0 &&
 			    inlet_knows(inlet, &batch->from[k]))
-				inlet->half.other->send(inlet->half.other, message, batch->len[k]);
+				inlet->half.other->send(inlet->half.other, message, len);
 			else
 				udp_count(inlet->engine, false);
 		}
@@ -103,7 +108,19 @@ static int inlet_bind(struct udp_inlet *inlet, int control, uint16_t port)
 	return 0;
 }
 
-struct udp_inlet *udp_inlet_open(struct engine *engine, int control, uint16_t port)
+/* 0 or -errno: what comes from a name could not be told from what comes from others. */
+static int inlet_aim(struct udp_inlet *inlet, const struct socks5_request *request)
+{
+	if (request->cmd != SOCKS5_UDP_CONNECT)
+		return 0;
+	if (request->addr.atyp == SOCKS5_DOMAIN)
+		return -EAFNOSUPPORT;
+	inlet->head_len = (size_t)socks5_make_datagram(inlet->head, sizeof inlet->head, &request->addr);
+	return 0;
+}
+
+struct udp_inlet *udp_inlet_open(struct engine *engine, int control,
+				 const struct socks5_request *request)
 {
 	struct udp_inlet *inlet = calloc(1, sizeof *inlet);
 	int rc;
@@ -117,7 +134,9 @@ struct udp_inlet *udp_inlet_open(struct engine *engine, int control, uint16_t po
 	inlet->control = (struct poll_item){control, control_ready};
 	inlet->item = (struct poll_item){-1, inlet_ready};
 	list_init(&inlet->task.node);
-	rc = inlet_bind(inlet, control, port);
+	rc = inlet_aim(inlet, request);
+	if (rc == 0)
+		rc = inlet_bind(inlet, control, inlet->head_len > 0 ? 0 : request->addr.port);
 	if (rc == 0)
 		rc = poller_add(engine->poller, &inlet->item);
 	if (rc == 0)

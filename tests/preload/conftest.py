@@ -48,17 +48,16 @@ SEEN: dict[programs_table.Cell, bool] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for kind in ("cells", "red_cells"):
-        config.addinivalue_line("markers", f"{kind}(program, engine, *columns): programs_table.py")
+    config.addinivalue_line("markers", "cells(program, engine, *columns): programs_table.py")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.when != "call" or report.skipped:
         return
     for kind, cell in report.user_properties:
-        if kind in ("cells", "red_cells"):
+        if kind == "cells":
             assert isinstance(cell, tuple)
-            SEEN[cell] = SEEN.get(cell, True) and report.passed and kind == "cells"
+            SEEN[cell] = SEEN.get(cell, True) and report.passed
 
 
 def pytest_sessionfinish() -> None:
@@ -68,12 +67,11 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def _cells(request: pytest.FixtureRequest) -> None:
-    for kind in ("cells", "red_cells"):
-        for mark in request.node.iter_markers(kind):
-            program, engine, *columns = mark.args
-            for column in columns:
-                assert column in programs_table.COLUMNS
-                request.node.user_properties.append((kind, (program, engine, column)))
+    for mark in request.node.iter_markers("cells"):
+        program, engine, *columns = mark.args
+        for column in columns:
+            assert column in programs_table.COLUMNS
+            request.node.user_properties.append(("cells", (program, engine, column)))
 
 
 @pytest.fixture(scope="session")

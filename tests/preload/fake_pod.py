@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from fake_relay import DatagramRelay
 
-CONNECT, UDP_ASSOCIATE, RESOLVE, RESOLVE_PTR = 1, 3, 0xF0, 0xF1
+CONNECT, UDP_ASSOCIATE, RESOLVE, RESOLVE_PTR, UDP_CONNECT = 1, 3, 0xF0, 0xF1, 0xF4
 WANT_IPV4, WANT_IPV6, WANT_ALL = 4, 6, 46
 NAMESERVER = ("0.0.0.0", 53)
 DEADLINE_S = 20.0
@@ -37,7 +37,7 @@ class FakePod:
     `datagrams`: the same for UDP; others are dropped.  strict: one recv() is one message, as simple
     servers have it.  pieces: replies byte by byte.  bound: the address in successful replies.
     held: these targets get no reply before release().  username *: any will do.
-    no_udp: as Tor, no associations.
+    no_udp: as Tor, no associations.  no_extensions: UDP as RFC 1928 has it and no other.
     """
 
     network: dict[Target, Target | int] = field(default_factory=dict)
@@ -51,6 +51,7 @@ class FakePod:
     held: set[Target] = field(default_factory=set)
     release_on: Target | None = None
     no_udp: bool = False
+    no_extensions: bool = False
 
     def __post_init__(self) -> None:
         self.seen: list[tuple[int, str, int]] = []
@@ -141,7 +142,9 @@ class FakePod:
                 names = [name for name, found in self.names.items() if found == host]
                 self._send(sock, reply_name(names[0]) if names else reply(4))
             elif cmd == UDP_ASSOCIATE:
-                self._relay(sock)
+                self._relay(sock, None)
+            elif cmd == UDP_CONNECT:
+                self._relay(sock, (host, port))
             else:
                 self._connect(sock, (host, port), bytes(rest))
 
@@ -155,12 +158,14 @@ class FakePod:
             addresses = wanted or addresses[:1]
         return b"".join(reply(0, at) for at in addresses[: None if want else 1])
 
-    def _relay(self, sock: socket.socket) -> None:
-        """RFC 1928 section 7; the far ends are real, each behind a socket of its own."""
-        if self.no_udp:
+    def _relay(self, sock: socket.socket, only: Target | None) -> None:
+        """RFC 1928 section 7; the far ends are real, each behind a socket of its own.
+
+        only: without headers, for this target, which is our own server's extension."""
+        if self.no_udp or (only is not None and self.no_extensions):
             self._send(sock, reply(7))
             return
-        with DatagramRelay(self.datagrams) as relay:
+        with DatagramRelay(self.datagrams, only) as relay:
             self._send(sock, reply(0, *relay.address))
             while sock.recv(4096):
                 pass

@@ -1,5 +1,7 @@
 """The UDP half of the fake pod: datagrams with SOCKS headers in, plain ones out, and back.
 
+With a target of its own a relay knows no headers.
+
 Called by: fake_pod.py, one for each association.
 Owns: its sockets and its thread, until it is closed.
 Never: sends to anything but loopback.
@@ -32,8 +34,9 @@ def split(data: bytes) -> tuple[Target, bytes]:
 class DatagramRelay:
     """`network`: where a target really is on loopback; datagrams to others are dropped."""
 
-    def __init__(self, network: dict[Target, Target]) -> None:
+    def __init__(self, network: dict[Target, Target], only: Target | None = None) -> None:
         self._network = network
+        self._only = only
         self._door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._door.bind(("127.0.0.1", 0))
         self.address: Target = self._door.getsockname()
@@ -57,15 +60,19 @@ class DatagramRelay:
     def _pass_on(self, key: selectors.SelectorKey) -> None:
         if key.data is None:
             data, self._client = self._door.recvfrom(65536)
-            if len(data) < HEAD_BYTES:
+            if self._only is not None:
+                target, payload = self._only, data
+            elif len(data) < HEAD_BYTES:
                 return
-            target, payload = split(data)
+            else:
+                target, payload = split(data)
             if target in self._network:
                 self._far_end(target).send(payload)
         elif self._client is not None:
             assert isinstance(key.fileobj, socket.socket)
             payload = key.fileobj.recv(65536)
-            self._door.sendto(header(key.data) + payload, self._client)
+            head = b"" if self._only else header(key.data)
+            self._door.sendto(head + payload, self._client)
 
     def _far_end(self, target: Target) -> socket.socket:
         if target not in self._far:

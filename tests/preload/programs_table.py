@@ -1,7 +1,7 @@
 """What works with which program, as the tests have just seen it: docs/programs.md.
 
 Called by: conftest.py (its hooks); with `@pytest.mark.cells(program, engine, columns...)` a test
-says which cells it proves, with `red_cells` what it proves not to work.
+says which cells it proves.
 Owns: the table in docs/programs.md: cells of tests that ran are written anew, others stay.
 Never: a cell that no test stands for.
 """

@@ -17,6 +17,7 @@ SRV_SAID = "web.default.svc.cluster.local"
 BASH = f"exec 3<>/dev/tcp/web/80; printf '{GET}' >&3; cat <&3"
 
 BASH_UDP = "exec 3<>/dev/udp/198.18.0.2/80; printf pods >&3; read -rt 9 -N 4 -u 3; echo $REPLY"
+BASH_UDP_FORK = "exec 3<>/dev/udp/198.18.0.2/80; (printf pods >&3); timeout 9 head -c 4 <&3"
 
 PYTHON = "import urllib.request as u; print(u.urlopen('http://web', timeout=9).read().decode())"
 AIO = f"""
@@ -161,6 +162,8 @@ USES = {
     ),
     "wget": Use("wget", BY_NAME, ["wget", "-q", "-O", "-", "-T", "9", "-t", "1", "http://web"]),
     "bash": Use("bash /dev/tcp", BY_NAME, ["bash", "-c", BASH]),
+    "bash-udp": Use("bash /dev/udp", ("UDP",), ["bash", "-c", BASH_UDP]),
+    "bash-udp-fork": Use("bash /dev/udp", ("UDP", "fork"), ["bash", "-c", BASH_UDP_FORK]),
     "ncat": Use("ncat", BY_NAME, ["bash", "-c", f"printf '{GET}' | ncat web 80"]),
     "ncat-udp": Use("ncat", ("UDP",), ["bash", "-c", NCAT_UDP]),
     "nc": Use("nc", BY_NAME, ["bash", "-c", f"printf '{GET}' | nc web 80"]),

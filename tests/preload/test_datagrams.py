@@ -2,7 +2,7 @@
 
 import pytest
 
-from fake_pod import UDP_ASSOCIATE, FakePod
+from fake_pod import UDP_ASSOCIATE, UDP_CONNECT, FakePod
 from shim_rig import ECHO, ECHO6, MakePod, Rig
 
 WAYS = ["sendto", "connect", "messages", "copies", "both"]
@@ -16,7 +16,38 @@ def test_a_program_says_the_same_as_without(each_rig: Rig, pod: FakePod, how: st
     within = each_rig.run(["datagrams", how, ECHO[0], str(ECHO[1])], pod.settings())
     expected = without.stdout.replace(f"{host} {port} ", f"{ECHO[0]} {ECHO[1]} ")
     assert (within.stdout, within.returncode) == (expected, 0)
-    assert (UDP_ASSOCIATE, "0.0.0.0", 0) in pod.seen
+    asked = {(UDP_CONNECT, *ECHO) if how == "copies" else (UDP_ASSOCIATE, "0.0.0.0", 0)}
+    assert asked <= set(pod.seen)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_so_it_does_with_a_server_that_knows_associations_alone(
+    each_rig: Rig, make_pod: MakePod, how: str
+) -> None:
+    argv = ["datagrams", how, ECHO[0], str(ECHO[1])]
+    alone = make_pod(no_extensions=True)
+    assert (
+        each_rig.run(argv, alone.settings()).stdout
+        == each_rig.run(argv, make_pod().settings()).stdout
+    )
+
+
+def test_a_connected_socket_sends_to_others_too(each_rig: Rig, pod: FakePod) -> None:
+    done = each_rig.run(["datagrams", "elsewhere", *map(str, ECHO)], pod.settings())
+    assert [line.rstrip() for line in done.stdout.splitlines()] == [
+        "connect 0",
+        "named 5",
+        "recvfrom 5 named",
+        "from 198.18.0.2 80 length 16",
+        "other 5",
+        "send 5",
+        "recv 5 first",
+        "connect 0",
+        "send 5",
+        "recv 10 held again",
+    ]
+    kinds = [kind for kind, *_ in pod.seen]
+    assert kinds == [UDP_CONNECT, UDP_ASSOCIATE, UDP_CONNECT]
 
 
 @pytest.mark.parametrize("how", ["sendto", "connect", "messages", "copies"])

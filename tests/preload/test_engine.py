@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services import Service, echo
+from services import DatagramService, Service, bound, echo
 from shim_rig import Rig
 from telepresence.fastpath import Engine, SocksServer, Tunnel
 
@@ -78,6 +78,17 @@ def test_a_refusal_is_the_same_as_without(
     argv = ["talk", how, own_address, str(port)]
     without, within = each_rig.run(argv, None), each_rig.run(argv, settings)
     assert "connect: ECONNREFUSED" in without.stdout
+    assert (within.stdout, within.returncode) == (without.stdout, without.returncode)
+
+
+@pytest.mark.parametrize("how", ["sendto", "connect", "messages", "copies"])
+def test_datagrams_are_the_same_as_without(
+    each_rig: Rig, settings: str, own_address: str, how: str
+) -> None:
+    with contextlib.closing(DatagramService(bytes, bound((own_address, 0)))) as service:
+        argv = ["datagrams", how, own_address, str(service.address[1])]
+        without, within = each_rig.run(argv, None), each_rig.run(argv, settings)
+    assert "sent" in without.stdout or "recv" in without.stdout
     assert (within.stdout, within.returncode) == (without.stdout, without.returncode)
 
 

@@ -37,12 +37,17 @@ def slow_server() -> Iterator[tuple[int, float]]:
         running.communicate("\n", timeout=10)
 
 
-@pytest.fixture(params=["plain", "sanitized"])
-def on_kqueue(request: pytest.FixtureRequest, tmp_path: Path) -> Rig:
+@pytest.fixture(scope="module", params=["plain", "sanitized"])
+def built(request: pytest.FixtureRequest) -> Path:
     flags = ["-DSANITIZE=ON"] if request.param == "sanitized" else []
-    where = build(request.param, *flags, target="kqueue-programs")
-    conf, library = tmp_path / "preload.conf", "preload/libshim-on-kqueue.so"
-    return Rig(where, conf, sanitized=request.param == "sanitized", library=library)
+    return build(request.param, *flags, target="kqueue-programs")
+
+
+@pytest.fixture
+def on_kqueue(built: Path, tmp_path: Path) -> Rig:
+    library = "preload/libshim-on-kqueue.so"
+    sanitized = built.name == "sanitized"
+    return Rig(built, tmp_path / "preload.conf", sanitized=sanitized, library=library)
 
 
 def queue(rig: Rig, settings: str | None, *words: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fake_pod import FakePod
-from real_programs import AIO, BASH_UDP, PYTHON, USES, Use
+from real_programs import AIO, PYTHON, USES, Use
 from services import Target
 from shim_rig import SHIM, Rig
 from supervisor_rig import Supervisor
@@ -75,19 +75,6 @@ def test_program_is_in_the_pods_network(
     pod.network |= servers
     assert use.said in run(use.argv, pod.settings())
     assert bool(pod.seen) == ("without" not in request.node.callspec.id)
-
-
-@pytest.mark.red_cells("bash /dev/udp", "shim", "UDP")
-@pytest.mark.parametrize("run", ["shim"], indirect=True)
-def test_datagrams_by_stdio_are_not_the_librarys(run: Run, pod: FakePod) -> None:
-    """libc writes them without a call that could be taken: they come without any header."""
-    assert "pods" not in run(["bash", "-c", BASH_UDP.replace("9", "1")], pod.settings())
-
-
-@pytest.mark.cells("bash /dev/udp", "supervisor", "UDP")
-@pytest.mark.parametrize("run", ["supervisor"], indirect=True)
-def test_datagrams_by_stdio_are_the_supervisors(run: Run, pod: FakePod) -> None:
-    assert "pods" in run(["bash", "-c", BASH_UDP], pod.settings())
 
 
 def test_what_asan_stops_it_stops_without_the_shim() -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from telepresence.fastpath import Engine, SocksServer, Tunnel
 
 DEADLINE_S = 20.0
-CONNECT, BIND, UDP, RESOLVE, RESOLVE_PTR, LISTEN, SERVICE = 1, 2, 3, 0xF0, 0xF1, 0xF2, 0xF3
+CONNECT, BIND, UDP, RESOLVE, RESOLVE_PTR, LISTEN, SERVICE, UDP_CONNECT = 1, 2, 3, *range(0xF0, 0xF5)
 
 
 def listener() -> socket.socket:

@@ -180,6 +180,31 @@ static void by_both(int fd)
 	by_sendto(fd);
 }
 
+/* A connected socket that also sends to somebody else, whose answer it does not want to hear. */
+static void by_elsewhere(int fd)
+{
+	struct sockaddr_in other = target.v4;
+	struct sockaddr_storage from;
+	socklen_t len = sizeof from;
+	char buf[64];
+	ssize_t n;
+
+	other.sin_addr.s_addr = inet_addr("198.18.0.5");
+	say("connect", connect(fd, &target.any, target_len));
+	say("named", sendto(fd, "named", 5, 0, &target.any, target_len));
+	n = recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&from, &len);
+	printf("recvfrom %zd %.*s\n", n, (int)n, buf);
+	say_address("from", &from, len);
+	say("other", sendto(fd, "other", 5, 0, (struct sockaddr *)&other, sizeof other));
+	say("send", send(fd, "first", 5, 0));
+	n = recv(fd, buf, sizeof buf, 0);
+	printf("recv %zd %.*s\n", n, (int)n, buf);
+	say("connect", connect(fd, (struct sockaddr *)&other, sizeof other));
+	say("send", send(fd, "again", 5, 0));
+	n = recv(fd, buf, sizeof buf, 0);
+	printf("recv %zd %.*s\n", n, (int)n, buf);
+}
+
 /* Where there may be no way. */
 static void by_attempt(int fd)
 {
@@ -210,6 +235,8 @@ int main(int argc, char **argv)
 		by_copies(fd);
 	else if (strcmp(argv[1], "attempt") == 0)
 		by_attempt(fd);
+	else if (strcmp(argv[1], "elsewhere") == 0)
+		by_elsewhere(fd);
 	else if (strcmp(argv[1], "both") == 0)
 		by_both(fd);
 	else
