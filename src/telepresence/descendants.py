@@ -17,6 +17,25 @@ import time
 from pathlib import Path
 
 MARK = "TELEPRESENCE_SESSION"
+EXECUTED_S = 1.0  # execve(2) takes microseconds, unless the machine is very busy
+_EMPTY_READS = 3
+
+
+def _environ(process: Path) -> bytes:
+    """OSError: it is another user's, or gone, or of the kernel.
+
+    A process that is just being executed has neither words nor environment, and what was opened
+    before reads as empty after: one that seems to have none is asked again."""
+    deadline, empty = time.monotonic() + EXECUTED_S, 0
+    while empty < _EMPTY_READS and time.monotonic() < deadline:
+        if said := (process / "environ").read_bytes():
+            return said
+        if (process / "cmdline").read_bytes():
+            empty += 1
+        else:
+            (process / "exe").readlink()  # a zombie, as a thread of the kernel, has none
+            time.sleep(0.001)
+    return b""
 
 
 def marked(session: str) -> list[int]:
@@ -24,8 +43,8 @@ def marked(session: str) -> list[int]:
     wanted, found = f"{MARK}={session}".encode(), []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            environ = (place / "environ").read_bytes()
-        except OSError:  # of another user, or gone
+            environ = _environ(place)
+        except OSError:
             continue
         if wanted in environ.split(b"\0") and int(place.name) != os.getpid():
             found.append(int(place.name))
@@ -59,7 +78,7 @@ def _wait(fds: dict[int, int], timeout_s: float) -> None:
 def end_all(session: str, grace_s: float) -> int:
     """SIGTERM, and SIGKILL for what is still there after the grace.  Returns how many there were.
 
-    Blocks.  What starts in between, or is just being executed, is found by looking again."""
+    Blocks.  What starts in between is found by looking again."""
     ended: set[int] = set()
     if sys.platform != "linux":  # nobody is found without /proc
         return 0

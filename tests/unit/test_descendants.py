@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,18 @@ def test_what_hears_no_sigterm_is_killed() -> None:
         end_all(session, 0.2)
         assert process.wait(5) == -9
         assert 0.2 <= time.monotonic() - began < 3
+
+
+def test_one_that_is_executed_again_and_again_is_always_found(tmp_path: Path) -> None:
+    session, script = uuid.uuid4().hex, tmp_path / "again"
+    script.write_text("#!/bin/sh\n[ -e begun ] || { echo up; : > begun; }\nexec $0\n")
+    script.chmod(0o755)
+    with start(session, f"cd {tmp_path} && exec {script}") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        found = [marked(session) for _ in range(100)]
+        process.kill()
+    assert found == [[process.pid]] * 100
 
 
 def test_other_sessions_are_left_alone() -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from telepresence.runner import Child
 from telepresence.values import ExitStatus, Launch
 
 DEADLINE_S = 10.0
-SESSION = "00ff"
+# Of this run alone: every process on the machine that has this mark is ended.
+SESSION = uuid.uuid4().hex
+SECONDS = f"61.{os.getpid():07}"  # of this run alone, too
 
 
 @pytest.fixture(autouse=True, params=["descriptor", "thread"])
@@ -163,27 +166,29 @@ def test_without_a_terminal_signals_are_not_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "left",
     [
-        "sleep 61.5 & true",
-        "env -i setsid -f sleep 61.5",
-        "env -i setsid -f sh -c 'setsid -f sleep 61.5; sleep 61.5'",
-        "env -i setsid -f sh -c 'trap \"\" TERM; sleep 61.5 & wait'",
+        "sleep SECONDS & true",
+        "env -i setsid -f sleep SECONDS",
+        "env -i setsid -f sh -c 'setsid -f sleep SECONDS; sleep SECONDS'",
+        "env -i setsid -f sh -c 'trap \"\" TERM; sleep SECONDS & wait'",
     ],
 )
 def test_whatever_it_leaves_is_ended_however_it_hides(
     left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "GRACE_S", 0.3)
-    assert run(shell(f"{left}; exit 7")) == ExitStatus(code=7)
-    words = b"sleep\x0061.5\0"
-    running = [p for p in Path("/proc").glob("[0-9]*") if _cmdline(p) == words]
-    assert not running
+    assert run(shell(f"{left.replace('SECONDS', SECONDS)}; exit 7")) == ExitStatus(code=7)
+    assert not _sleeping()
 
 
-def _cmdline(process: Path) -> bytes:
+def _sleeping() -> list[Path]:
+    return [place for place in Path("/proc").glob("[0-9]*") if _is_ours(place)]
+
+
+def _is_ours(process: Path) -> bool:
     try:
-        return (process / "cmdline").read_bytes()
+        return (process / "cmdline").read_bytes() == f"sleep\0{SECONDS}\0".encode()
     except OSError:
-        return b""
+        return False
 
 
 @pytest.mark.skipif(not runner.REAPER.exists(), reason="this system has no reaper")
@@ -195,9 +200,9 @@ import asyncio, os
 from telepresence.runner import Child
 from telepresence.values import Launch
 async def scene():
-    words = "env -i setsid -f sleep 62.5; echo $$ > {place}; exec sleep 62.5"
+    words = "env -i setsid -f sleep {SECONDS}; echo $$ > {place}; exec sleep {SECONDS}"
     launch = Launch(program="/bin/sh", argv=("sh", "-c", words), environ=dict(os.environb))
-    async with Child(launch, "00ff") as child:
+    async with Child(launch, "{SESSION}") as child:
         await child.wait()
 asyncio.run(scene())
 """
@@ -207,6 +212,6 @@ asyncio.run(scene())
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.kill()
-    while [p for p in Path("/proc").glob("[0-9]*") if _cmdline(p) == b"sleep\x0062.5\0"]:
+    while _sleeping():
         assert time.monotonic() < deadline
         time.sleep(0.01)
