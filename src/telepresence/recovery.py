@@ -117,9 +117,8 @@ def _is_done(journal: Journal, kind: str) -> bool:
 
 
 async def _connect(header: Facts) -> "Api":
-    from kubernetes.aio.config import kube_config
-
     from telepresence.cluster import api
+    from telepresence.cluster.client import kube_config
 
     # The client read $KUBECONFIG when it was imported; the session's may have been another.
     if header.get("kubeconfig"):

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from kubernetes.aio import config
-from kubernetes.aio.client.api_client import ApiClient
-from kubernetes.aio.config import kube_config
-from kubernetes.aio.config.config_exception import ConfigException
 from yaml import YAMLError  # type: ignore[import-untyped] # it says no types
 
+from telepresence.cluster.client import (
+    ApiClient,
+    ConfigException,
+    kube_config,
+    new_client_from_config,
+)
 from telepresence.errors import ClusterError, UsageError
 from telepresence.values import ApiAccess
 
@@ -227,7 +229,7 @@ async def connect(context: str | None, namespace: str | None) -> Api:
             hint=f"it has: {', '.join(sorted(named)) or 'none'}",
         )
     try:
-        client = await config.new_client_from_config(context=chosen)
+        client = await new_client_from_config(context=chosen)
     except (ConfigException, OSError) as exc:
         raise ClusterError(
             f"cannot use context {chosen}: {exc}", hint="does 'kubectl get pods' work with it?"

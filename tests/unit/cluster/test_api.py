@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.config import kube_config
 
 from telepresence.cluster import api
 from telepresence.cluster.api import Api, ApiError
+from telepresence.cluster.client import kube_config
 from telepresence.errors import ClusterError, UsageError
 
 DEADLINE_S = 10.0

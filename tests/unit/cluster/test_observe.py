@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from kubernetes.aio.config import kube_config
 
 from telepresence import cli
 from telepresence.cluster import api, observe
 from telepresence.cluster.api import Api
+from telepresence.cluster.client import kube_config
 from telepresence.rights import rights
 from telepresence.values import Facts, Mounting, Right
 
