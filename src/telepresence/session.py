@@ -26,7 +26,7 @@ from telepresence.environ.merge import make_environment
 from telepresence.environ.secret import secret_values
 from telepresence.exposure import Exposure
 from telepresence.fastpath import Engine, Tunnel
-from telepresence.guard import Guarded
+from telepresence.guarded import Guarded
 from telepresence.journal import Entry
 from telepresence.log import hide
 from telepresence.method import inject
