@@ -7,6 +7,7 @@
  *
  * Called by: src/telepresence/runner.py.  Owns: the program and its descendants.
  * Never: outlives the process that started it; takes a signal of the terminal as meant for itself. */
+#include "jobs.h"
 #include "orphans.h"
 
 #include <errno.h>
@@ -49,30 +50,6 @@ static int is_forwarded(const siginfo_t *info)
 	return 0;
 }
 
-/* A shell that has the terminal stopped itself: so do we all, that the shell outside is heard again.
- * The kernel leaves a group alone that has nobody outside: POSIX, "orphaned process group". */
-static void follow_stop(pid_t pid)
-{
-	siginfo_t info = { 0 };
-	pid_t group = getpgid(pid);
-
-	if (waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOHANG) == 0 && info.si_pid == pid &&
-	    group != getpgrp() && tcgetpgrp(STDIN_FILENO) == group)
-		(void)kill(0, SIGTSTP); /* it is blocked here, and stops the command */
-}
-
-/* We go on: so does it, with the terminal if that is ours again. */
-static void follow_continuation(pid_t pid)
-{
-	pid_t group = getpgid(pid);
-
-	if (group == getpgrp())
-		return;
-	if (tcgetpgrp(STDIN_FILENO) == getpgrp())
-		(void)tcsetpgrp(STDIN_FILENO, group); /* SIGTTOU is blocked */
-	(void)kill(-group, SIGCONT);
-}
-
 /* Until the program has ended, or whoever started us wants it to, or is gone. */
 static void watch(struct outcome *main, pid_t parent, const sigset_t *all)
 {
@@ -82,10 +59,10 @@ static void watch(struct outcome *main, pid_t parent, const sigset_t *all)
 		if (number == SIGTERM && (info.si_pid == parent || getppid() != parent))
 			return;
 		if (number == SIGCHLD) {
-			follow_stop(main->pid);
+			jobs_follow_stop(main->pid);
 			(void)orphans_reap(main);
 		} else if (number == SIGCONT) {
-			follow_continuation(main->pid);
+			jobs_follow_continuation(main->pid);
 		} else if (number > 0 && is_forwarded(&info)) {
 			(void)kill(main->pid, number);
 		}

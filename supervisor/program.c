@@ -15,6 +15,7 @@
 
 #include "caller.h"
 #include "filter.h"
+#include "jobs.h"
 #include "notify.h"
 
 enum { NOT_STARTED = 255 };
@@ -116,11 +117,16 @@ int program_signal(struct program *program, int signals)
 	int status, code = -1;
 	pid_t ended;
 
-	while (read(signals, &info, sizeof info) == sizeof info)
+	while (read(signals, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGCHLD)
+			jobs_follow_stop(program->pid);
+		if (info.ssi_signo == SIGCONT)
+			jobs_follow_continuation(program->pid);
 		for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++)
 			/* The terminal's own signals reach the program without us. */
 			if ((int)info.ssi_signo == forwarded[i] && info.ssi_code == SI_USER)
 				(void)kill(program->pid, forwarded[i]);
+	}
 	while ((ended = waitpid(-1, &status, WNOHANG)) > 0)
 		if (ended == program->pid)
 			code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from terminals import Screen, terminal
 
 from rig import Telepresence, objects
@@ -75,6 +76,27 @@ def test_a_shell_has_its_own_jobs_and_sizes(telepresence: Telepresence) -> None:
         screen.resize(40, 123)
         screen.type("\n")
         screen.wait("size 40 123\r\n")
+        screen.type("exit 5\n")
+        screen.wait(OUTER)
+        screen.type("echo code=$?\n")
+        screen.wait("code=5\r\n")
+
+
+@pytest.mark.parametrize("engine", ["preload", "seccomp"])
+def test_a_shell_that_suspends_itself_comes_back(telepresence: Telepresence, engine: str) -> None:
+    """Through the supervisor as well, which stands between the two shells."""
+    with outer_shell(telepresence) as screen:
+        start(telepresence, screen, "--inject", engine, "--run-shell")
+        screen.wait(r"@[^|]+\|inner> ")
+        for number in range(2):
+            screen.type("suspend\n")
+            screen.wait("Stopped")
+            screen.wait(OUTER)
+            screen.type("fg\n")
+            screen.wait("--run-shell")
+            screen.type(f"echo back=$(({number} + 5)) $(curl -s helloworld.default)\n")
+            screen.wait(f"back={number + 5} Hello, world!")
+            screen.wait("inner> ")
         screen.type("exit 5\n")
         screen.wait(OUTER)
         screen.type("echo code=$?\n")
