@@ -12,7 +12,8 @@ import json
 import logging
 import re
 import shlex
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Source = Callable[[Api], Awaitable[list[Network]]]
+T = TypeVar("T")
 
 _FLAG = "--service-cluster-ip-range"
 _SUBNET = re.compile(r"^\s*serviceSubnet:\s*\"?([^\s\"]+)", re.M)
@@ -46,19 +48,28 @@ def _addresses(texts: Iterable[str]) -> list[Network]:
     return _networks(text for text in texts if text and text != "None")
 
 
-# Two want to know them, at the same time.
-_nodes: "WeakKeyDictionary[Api, asyncio.Future[Json]]" = WeakKeyDictionary()
+_asked: "WeakKeyDictionary[Api, dict[object, asyncio.Future[Any]]]" = WeakKeyDictionary()
 
 
-def _list_nodes(api: Api) -> "asyncio.Future[Json]":
-    if api not in _nodes:
-        _nodes[api] = asyncio.ensure_future(api.request("GET", "/api/v1/nodes"))
-    return _nodes[api]
+def _once(api: Api, ask: Callable[[Api], Coroutine[Any, Any, T]]) -> "asyncio.Future[T]":
+    """What two want to know at the same time."""
+    kept = _asked.setdefault(api, {})
+    if ask not in kept:
+        kept[ask] = asyncio.ensure_future(ask(api))
+    return kept[ask]
+
+
+async def _nodes(api: Api) -> Json:
+    return await api.request("GET", "/api/v1/nodes")
+
+
+async def _pods(api: Api) -> "tuple[list[Network], str]":
+    return await _first(api, POD_SOURCES)
 
 
 async def node_pod_ranges(api: Api) -> list[Network]:
     """Each node's podCIDRs."""
-    nodes = await _list_nodes(api)
+    nodes = await _once(api, _nodes)
     specs = [node["spec"] for node in nodes["items"]]
     return _networks(
         text for spec in specs for text in spec.get("podCIDRs") or [spec.get("podCIDR") or ""]
@@ -122,11 +133,21 @@ async def kubeadm_config(api: Api) -> list[Network]:
     return _networks(match[1].split(",")) if match else []
 
 
+async def control_plane(api: Api) -> list[Network]:
+    """Of both.  Who may not look at the pods there is not asked about the rest."""
+    return await api_server_flags(api) or await kubeadm_config(api)
+
+
 async def refused_service(api: Api) -> list[Network]:
-    """Ask for a Service with an address that cannot be: the refusal names the range."""
+    """Ask for a Service with an address that cannot be: the refusal names the range.
+
+    Of the families that the pods have, if that is known."""
     path = f"/api/v1/namespaces/{api.namespace}/services"
+    pods, _ = await _once(api, _pods)
+    families = {f"IPv{each.version}" for each in pods} or _IMPOSSIBLE.keys()
     found: list[Network] = []
-    for family, address in _IMPOSSIBLE.items():
+    for family in sorted(families):
+        address = _IMPOSSIBLE[family]
         body: Json = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -178,8 +199,7 @@ async def service_addresses(api: Api) -> list[Network]:
 POD_SOURCES: tuple[Source, ...] = (node_pod_ranges, pod_address_ranges)
 SERVICE_SOURCES: tuple[Source, ...] = (
     service_cidr_objects,
-    api_server_flags,
-    kubeadm_config,
+    control_plane,
     refused_service,
     service_addresses,
 )
@@ -209,7 +229,7 @@ async def server_addresses(server: str) -> tuple[str, ...]:
 async def node_addresses(api: Api) -> tuple[str, ...]:
     """None when nodes may not be listed."""
     with contextlib.suppress(ApiError, KeyError):
-        nodes = await _list_nodes(api)
+        nodes = await _once(api, _nodes)
         every = [entry for node in nodes["items"] for entry in node["status"]["addresses"]]
         return tuple(each["address"] for each in every if each["type"] == "InternalIP")
     return ()
@@ -218,7 +238,7 @@ async def node_addresses(api: Api) -> tuple[str, ...]:
 async def observe_ranges(api: Api) -> Ranges:
     """ClusterError: nothing tells which addresses are the cluster's."""
     (pods, pod_source), (services, service_source), servers, nodes = await asyncio.gather(
-        _first(api, POD_SOURCES),
+        _once(api, _pods),
         _first(api, SERVICE_SOURCES),
         server_addresses(api.server),
         node_addresses(api),

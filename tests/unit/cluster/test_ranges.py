@@ -91,15 +91,36 @@ def test_the_api_servers_flag_in_args_or_command() -> None:
 
 def test_kubeadms_config() -> None:
     text = "apiServer: {}\nnetworking:\n  dnsDomain: cluster.local\n  serviceSubnet: 10.8.0.0/16\n"
-    api = Answers(kubeadm_config={}, nodes=nodes("10.244.0.0/24"))
+    api = Answers(kubeadm_config={}, nodes=nodes("10.244.0.0/24"), __pods={"items": []})
     api.known["kubeadm-config"] = {"data": {"ClusterConfiguration": text}}
     assert observed(api).services == ("10.8.0.0/16",)
+
+
+def test_who_may_not_look_at_the_control_plane_is_asked_for_one_part_of_it() -> None:
+    api = Answers(nodes=nodes("10.244.0.0/24"), POST=REFUSED)
+    observed(api)
+    assert [path for _, path in api.asked if "kube-system" in path] == [
+        "/api/v1/namespaces/kube-system/pods"
+    ]
 
 
 def test_the_refusal_of_an_impossible_address_names_the_range() -> None:
     api = Answers(nodes=nodes("10.244.0.0/24"), POST=REFUSED)
     assert observed(api).services == ("10.96.0.0/16",)
     assert ("DELETE", "/api/v1/namespaces/default/services/x") not in api.asked
+
+
+@pytest.mark.parametrize(
+    ("cidrs", "asked"),
+    [((), 2), (("10.244.0.0/24",), 1), (("fd00::/64",), 1), (("10.244.0.0/24", "fd00::/64"), 2)],
+)
+def test_a_service_is_asked_for_in_the_families_that_pods_have(
+    cidrs: tuple[str, ...], asked: int
+) -> None:
+    api = Answers(POST=REFUSED, **({"nodes": nodes(*cidrs)} if cidrs else {}))
+    assert observed(api).services == ("10.96.0.0/16",)
+    assert [method for method, _ in api.asked].count("POST") == asked
+    assert [path for _, path in api.asked].count("/api/v1/nodes") == 1
 
 
 @pytest.mark.parametrize(("ips", "expected"), [
