@@ -10,7 +10,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Protocol
 
 from telepresence.errors import TunnelError
@@ -92,12 +91,7 @@ class Exposure:
                 before = now
                 await loop.sock_sendall(stream, b"1" if now else b"0")
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._answering is not None:
             self._answering.cancel()
             await asyncio.wait([self._answering])

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import socket
 import struct
-from types import TracebackType
 
 from telepresence.errors import MethodError
 from telepresence.fastpath import Engine, Relay, Tunnel
@@ -42,7 +41,7 @@ class ToPod:
             try:
                 listener = socket.create_server(("127.0.0.1", port.laptop))
             except OSError as exc:
-                await self.__aexit__(None, None, None)
+                await self.__aexit__()
                 raise MethodError(
                     f"--to-pod {port.pod}: cannot listen on "
                     f"127.0.0.1:{port.laptop}: {exc.strerror}",
@@ -89,12 +88,7 @@ class ToPod:
                 log.info("--to-pod %d: the pod refuses, code %s", port, reply[1:2].hex())
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in self._tasks:
             task.cancel()
         if self._tasks:

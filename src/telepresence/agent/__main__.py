@@ -1,6 +1,6 @@
 """Start the agent from its command line.
 
-Called by: the image's entry point.
+Called by: the image's entry point; gateway/__main__.py, which starts and ends as it does.
 Owns: the process's exit code: 0 when the client has gone for good or it was told to stop, else 1.
 Never: prints more than a line about itself.
 """
@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import sys
+from collections.abc import Coroutine
 
 from telepresence.agent.serve import CARRIER_PORT, SOCKS_PORT, Settings, serve
 from telepresence.errors import TelepresenceError
@@ -69,16 +70,20 @@ def _arguments(argv: list[str] | None) -> Settings:
     )
 
 
-def main(argv: list[str] | None = None) -> int:
-    settings = _arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="telepresence agent: %(message)s")
+def run(name: str, work: Coroutine[object, object, str]) -> int:
+    """Until the work ends, with its reason as the last line under that name.  The exit code."""
+    logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")
     try:
-        reason = asyncio.run(serve(settings))
+        reason = asyncio.run(work)
     except (TelepresenceError, OSError) as exc:
-        print(f"telepresence agent: {exc}", file=sys.stderr, flush=True)
+        print(f"{name}: {exc}", file=sys.stderr, flush=True)
         return 1
-    print(f"telepresence agent: {reason}", file=sys.stderr, flush=True)
+    print(f"{name}: {reason}", file=sys.stderr, flush=True)
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run("telepresence agent", serve(_arguments(argv)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from types import TracebackType
 
 from telepresence.cluster import giveback
 from telepresence.cluster.api import Api, ApiError, Json
@@ -43,12 +42,7 @@ class Claim:
         self._watcher = asyncio.ensure_future(self._watch(taken["metadata"]["resourceVersion"]))
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for task in (self._watcher, self._alone):
             if task is not None:
                 task.cancel()

@@ -5,8 +5,6 @@ Owns: the watch on the pod, until the context ends.
 Never: changes or deletes anything.
 """
 
-from types import TracebackType
-
 from telepresence.cluster.api import Api, ApiError, Json
 from telepresence.cluster.podwatch import PodWatch
 from telepresence.cluster.workload import kind_named
@@ -44,10 +42,5 @@ class UsedPod(PodWatch):
         self.start_watch(await self._look())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop_watch()

@@ -8,7 +8,6 @@ Never: trusts a clock of a laptop: all times are the API server's.
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from types import TracebackType
 
 from telepresence.cluster import giveback
 from telepresence.cluster.api import Api, ApiError, Json
@@ -70,12 +69,7 @@ class Lease:
         self._renewer = asyncio.ensure_future(self._renew())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._renewer is not None:
             self._renewer.cancel()
             await asyncio.wait([self._renewer])

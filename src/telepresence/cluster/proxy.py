@@ -7,7 +7,6 @@ Never: leaves the pod behind, also when its creation was cut off half-way.
 
 import asyncio
 import logging
-from types import TracebackType
 
 from telepresence.cluster import giveback
 from telepresence.cluster.api import Api, ApiError, Json
@@ -57,12 +56,7 @@ class ProxyPod(PodWatch):
         self.start_watch(made["metadata"]["resourceVersion"])
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop_watch()
         await self._delete()
 

@@ -5,8 +5,6 @@ Owns: the Service, until the context ends.
 Never: takes over one that exists.
 """
 
-from types import TracebackType
-
 from telepresence.cluster import giveback
 from telepresence.cluster.api import Api, ApiError
 from telepresence.cluster.manifest import service
@@ -38,10 +36,5 @@ class ProxyService:
                 hint="a Service's name begins with a letter",
             ) from exc
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await giveback.remove(self._api, self.path, self._plan.session.hex())

@@ -6,14 +6,11 @@ Never: prints anything on standard output but what the laptop waits for (serve.p
 """
 
 import argparse
-import asyncio
-import logging
 import sys
 from dataclasses import replace
 
-from telepresence.agent.__main__ import hexadecimal
+from telepresence.agent.__main__ import hexadecimal, run
 from telepresence.agent.serve import Settings
-from telepresence.errors import TelepresenceError
 from telepresence.gateway.serve import Wanted, serve
 from telepresence.values import Port
 
@@ -64,15 +61,7 @@ def _arguments(argv: list[str] | None) -> Wanted:
 
 
 def main(argv: list[str] | None = None) -> int:
-    wanted = _arguments(argv)
-    logging.basicConfig(level=logging.INFO, format="gateway: %(message)s")
-    try:
-        reason = asyncio.run(serve(wanted))
-    except (TelepresenceError, OSError) as exc:
-        print(f"gateway: {exc}", file=sys.stderr, flush=True)
-        return 1
-    print(f"gateway: {reason}", file=sys.stderr, flush=True)
-    return 0
+    return run("gateway", serve(_arguments(argv)))
 
 
 if __name__ == "__main__":

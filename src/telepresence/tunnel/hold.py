@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 
 from telepresence.values import Plan
 
@@ -29,12 +28,7 @@ class Hold:
         said = f"{self._plan.user} since {self._plan.since}"
         await asyncio.get_running_loop().sock_sendall(self._stream, said.encode())
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """The agent has heard it when it closes its side."""
         assert self._stream is not None
         with contextlib.closing(self._stream), contextlib.suppress(OSError, TimeoutError):

@@ -12,7 +12,6 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 
 from telepresence import hello
 from telepresence.errors import ProtocolError, TunnelError
@@ -80,17 +79,12 @@ class Keeper:
         try:
             await self._carry(FIRST_TIMEOUT_S)
         except BaseException:
-            await self.__aexit__(None, None, None)
+            await self.__aexit__()
             raise
         self._renewer = asyncio.ensure_future(self._renew())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         asyncio.get_running_loop().remove_reader(self._engine.event_fd)
         if self._renewer is not None:
             self._renewer.cancel()

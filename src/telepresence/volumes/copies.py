@@ -13,7 +13,6 @@ import shutil
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
 
 from telepresence.errors import MethodError, ProtocolError, TunnelError
 from telepresence.snapshot import File, Snapshot, make_request, take_snapshot
@@ -139,12 +138,7 @@ class Copies:
         names = ", ".join(map(os.fsdecode, self._left_out))
         return f"--mount copy leaves out {names}: only what Kubernetes itself writes is copied"
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait([self._work])

@@ -13,7 +13,6 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from types import TracebackType
 
 from telepresence.errors import MethodError
 from telepresence.mountinfo import is_volume
@@ -150,12 +149,7 @@ class Tree:
             await unmount(self._place)
         await asyncio.gather(*(sshfs.close() for sshfs in self._sshfs))
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self.root is None:
             return
         await self.close()

@@ -13,7 +13,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Protocol
 
 from telepresence import hello
@@ -83,12 +82,7 @@ class Hop:
         self._renewer = asyncio.ensure_future(self._renew())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._renewer is not None:
             self._renewer.cancel()
             await asyncio.wait([self._renewer])
