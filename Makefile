@@ -16,7 +16,7 @@ PACKAGED := build/.packages
 NATIVE := $(wildcard $(addprefix src/_fastpath/*,.c .h .pyx .pxd .pxi) preload/*.c preload/*.h) \
 	$(wildcard supervisor/* sftp/* reaper/* realpaths/*) preload/ffi.py preload/exports.map preload/CMakeLists.txt CMakeLists.txt setup.py
 # They start other programs, and an engine of another build.
-UNSANITIZED := $(addprefix --ignore=tests/sockets/test_,portable.py rules.py service_process.py)
+UNSANITIZED := $(addprefix --ignore=tests/sockets/test_,pf.py portable.py rules.py service_process.py)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 # Debian leaves the places of nft and iptables out of an ordinary user's PATH.
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
