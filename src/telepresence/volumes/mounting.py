@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 _MOUNT = "/sbin/mount"  # macOS; it prints the kernel's table and asks no file system: mount(8)
+# Besides the event, of which there was no Mac to see that it comes.
+_AGAIN_S = 0.5 if sys.platform == "darwin" else None
 _EVFILT_FS = -9  # the standard library has no name for it
 _MACOS_LINE = re.compile(r"^.* on (/.*) \(.*\)$")
 # Out of sight at once, also while files are open.  fusermount3(1); umount(8) of macOS, where the
@@ -61,15 +63,27 @@ class _Watch(Protocol):
     def close(self) -> None: ...
 
 
-class Mounted:
-    """with Mounted() as mounts: mounts.changed is set each time that mounts have changed."""
+async def wait_mounted(place: Path) -> None:
+    """Until something is mounted there."""
+    with _Changes() as changes:
+        # The loop begins to watch when it next waits, and what came before is not told then.
+        await asyncio.sleep(0)
+        while not is_mounted(place):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    await changes.seen.wait()
+            changes.seen.clear()
+
+
+class _Changes:
+    """with _Changes() as changes: changes.seen is set each time that mounts have changed."""
 
     def __init__(self) -> None:
-        self.changed = asyncio.Event()
+        self.seen = asyncio.Event()
         self._stack = contextlib.ExitStack()
         self._take: Callable[[], object]
 
-    def __enter__(self) -> "Mounted":
+    def __enter__(self) -> "_Changes":
         watch = self._stack.enter_context(contextlib.closing(self._watch()))
         loop = asyncio.get_running_loop()
         loop.add_reader(watch.fileno(), self._on_change)
@@ -97,7 +111,7 @@ class Mounted:
 
     def _on_change(self) -> None:
         self._take()
-        self.changed.set()
+        self.seen.set()
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

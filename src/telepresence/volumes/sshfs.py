@@ -18,14 +18,12 @@ from telepresence.errors import MethodError
 from telepresence.fuse import find_sshfs
 from telepresence.proc import bound_to_us
 from telepresence.values import MountPoint
-from telepresence.volumes.mounting import Mounted, is_mounted
+from telepresence.volumes.mounting import wait_mounted
 
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT_S = 10.0  # mounting takes 10 ms; a machine that swaps takes its time
 END_TIMEOUT_S = 1.0
-# Besides the event, of which there was no Mac to see that it comes.
-AGAIN_S = 0.5 if sys.platform == "darwin" else None
 # Between sshfs and the tunnel: sftp/relay.h, sftp/ahead.h.
 RELAY = Path(__file__).with_name("telepresence-sftp")
 REFUSE = Path(__file__).with_name("libtelepresence-refuse.so")  # sftp/refuse.c
@@ -166,24 +164,20 @@ class Sshfs:
     async def ready(self) -> None:
         """Wait until it is mounted.  MethodError: it ended instead, or took too long."""
         ended = asyncio.ensure_future(self._process.wait())
+        mounted = asyncio.ensure_future(wait_mounted(self.place))
         try:
             async with asyncio.timeout(READY_TIMEOUT_S):
-                with Mounted() as mounts:
-                    while not is_mounted(self.place):
-                        changed = asyncio.ensure_future(mounts.changed.wait())
-                        await asyncio.wait(
-                            [ended, changed], timeout=AGAIN_S, return_when=asyncio.FIRST_COMPLETED
-                        )
-                        changed.cancel()
-                        mounts.changed.clear()
-                        if ended.done():
-                            await self._listener
-                            why = self._said.decode(errors="replace").strip() or ended.result()
-                            raise MethodError(f"cannot mount the volumes on {self.place}: {why}")
+                await asyncio.wait([ended, mounted], return_when=asyncio.FIRST_COMPLETED)
+            if mounted.done():
+                return mounted.result()
+            await self._listener
+            why = self._said.decode(errors="replace").strip() or ended.result()
+            raise MethodError(f"cannot mount the volumes on {self.place}: {why}")
         except TimeoutError as exc:
             raise MethodError(f"sshfs did not mount {self.place} in time") from exc
         finally:
             ended.cancel()
+            mounted.cancel()
 
     async def close(self) -> None:
         """End it, with whatever is open in it; twice is harmless."""

@@ -25,13 +25,17 @@ log = logging.getLogger(__name__)
 OpenService = Callable[[str], Awaitable[socket.socket]]
 
 
+def lies_in(mount: MountPoint, other: MountPoint) -> bool:
+    return mount.path.startswith(other.path.rstrip(b"/") + b"/")
+
+
 def parts(mounts: tuple[MountPoint, ...]) -> list[MountPoint]:
     """The mounts that are needed: the root, then each volume that is writable where what is above
     it is not, or the other way round.  SFTP has no word for EROFS; a read-only mount has."""
     root = next((m for m in mounts if m.path == b"/"), MountPoint(path=b"/", read_only=False))
     chosen = [root]
     for mount in sorted(filter(is_volume, mounts), key=lambda m: m.path):
-        above = [part for part in chosen if mount.path.startswith(part.path.rstrip(b"/") + b"/")]
+        above = [part for part in chosen if lies_in(mount, part)]
         if max(above, key=lambda part: len(part.path)).read_only != mount.read_only:
             chosen.append(mount)
     return chosen
@@ -51,6 +55,7 @@ class Tree:
         self._temporary: Path | None = None
         self._first: asyncio.Task[Sshfs] | None = None
         self._work: asyncio.Task[None] | None = None
+        self._connecting: asyncio.Task[None] | None = None
         self.root: Path | None = None
         self._place = Path()  # the same without symbolic links, as the kernel's table has it
         self.shown: tuple[MountPoint, ...] = ()
@@ -93,26 +98,46 @@ class Tree:
                 await self.close()
 
     async def _mount_all(self, open_service: OpenService, mounts: tuple[MountPoint, ...]) -> None:
-        """Top down, as each lies in the one before; those side by side at the same time."""
+        """Each after the one that it lies in, and at the same time as all others."""
         volumes = tuple(filter(is_volume, mounts))
         root, *rest = parts(mounts)
+        begun: list[tuple[MountPoint, asyncio.Future[None]]] = []
 
-        async def mount(one: MountPoint, started: Sshfs | None = None) -> None:
-            sshfs = started or await self._start(one, volumes)
+        async def connect(sshfs: Sshfs) -> None:
             await sshfs.connect(await open_service("sftp"), volumes)
-            await sshfs.ready()
 
-        await mount(root, await self._fitting(root, volumes))
-        for depth in sorted({one.path.count(b"/") for one in rest}):
-            level = [one for one in rest if one.path.count(b"/") == depth]
-            done = await asyncio.gather(*map(mount, level), return_exceptions=True)
-            for one, result in zip(level, done, strict=True):
-                # A volume that is one file (subPath), which sshfs cannot mount: it is there, in the
-                # mount above, which says EROFS for it.
-                if isinstance(result, MethodError):
-                    log.info("%s is no mount of its own: %s", os.fsdecode(one.path), result)
-                elif result is not None:
-                    raise result
+        async def mount(one: MountPoint, above: Awaitable[None]) -> None:
+            await above
+            sshfs = await self._start(one, volumes)
+            await asyncio.gather(connect(sshfs), sshfs.ready())
+
+        first = await self._fitting(root, volumes)
+        # Mounted it is without, and whoever looks into it waits: no round trip for a program that
+        # does not.
+        self._connecting = asyncio.ensure_future(connect(first))
+        begun.append((root, asyncio.ensure_future(first.ready())))
+        try:
+            for one in rest:  # sorted, so what it lies in came before
+                above = max(
+                    (part for part in begun if lies_in(one, part[0])),
+                    key=lambda part: len(part[0].path),
+                )
+                begun.append((one, asyncio.ensure_future(mount(one, above[1]))))
+            await self._all_mounted(begun)
+        finally:
+            for _, work in begun:
+                work.cancel()
+
+    async def _all_mounted(self, begun: list[tuple[MountPoint, asyncio.Future[None]]]) -> None:
+        works = [work for _, work in begun]
+        done = await asyncio.gather(*works, return_exceptions=True)
+        for (one, _), result in zip(begun, done, strict=True):
+            # A volume that is one file (subPath), which sshfs cannot mount: it is there, in the
+            # mount above, which says EROFS for it.
+            if isinstance(result, MethodError) and one.path != b"/":
+                log.info("%s is no mount of its own: %s", os.fsdecode(one.path), result)
+            elif result is not None:
+                raise result
 
     async def _fitting(self, root: MountPoint, volumes: tuple[MountPoint, ...]) -> Sshfs:
         """The first one, or one in its place if the pod is not what its specification says."""
@@ -141,7 +166,7 @@ class Tree:
 
     async def close(self) -> None:
         """Twice is harmless."""
-        for task in (self._work, self._first):
+        for task in (self._work, self._first, self._connecting):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)

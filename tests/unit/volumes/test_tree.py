@@ -15,7 +15,7 @@ from fuse import Servers, need_fuse
 
 from telepresence.errors import MethodError
 from telepresence.values import Mounting, MountPoint, Plan, Pod
-from telepresence.volumes.mounting import Mounted, is_mounted
+from telepresence.volumes.mounting import is_mounted, wait_mounted
 from telepresence.volumes.tree import Tree, parts
 
 DEADLINE_S = 30.0
@@ -287,10 +287,7 @@ def test_the_root_is_mounted_before_there_is_anybody_to_ask(
             Tree(PLAN, dataclasses.replace(POD, mounts=root)) as tree,
         ):
             assert tree.root is not None
-            with Mounted() as mounts:
-                while not is_mounted(tree.root):
-                    mounts.changed.clear()
-                    await mounts.changed.wait()
+            await wait_mounted(tree.root)
             file = tree.root / tmp_path.relative_to("/") / "x"
             reading = asyncio.ensure_future(asyncio.to_thread(file.read_text))
             async with tree.joined(servers.open_service, root):
@@ -301,14 +298,28 @@ def test_the_root_is_mounted_before_there_is_anybody_to_ask(
     asyncio.run(scene())
 
 
+def test_no_mount_is_overlooked(servers: Servers) -> None:
+    """Whenever it comes, and by the loop that telepresence runs on, in a process of its own, as
+    that keeps a pipe for good."""
+    program = """
+import asyncio, uvloop
+from test_tree import PLAN, POD, Tree, wait_mounted
+async def scene():
+    for _ in range(30):
+        async with asyncio.timeout(3), Tree(PLAN, POD) as tree:
+            await wait_mounted(tree.root)
+uvloop.run(scene())
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, check=True, timeout=DEADLINE_S
+    )
+
+
 def test_a_tunnel_that_never_comes_leaves_no_mount(servers: Servers) -> None:
     async def scene() -> Path:
         async with asyncio.timeout(DEADLINE_S), Tree(PLAN, POD) as tree:
             assert tree.root is not None
-            with Mounted() as mounts:
-                while not is_mounted(tree.root):
-                    mounts.changed.clear()
-                    await mounts.changed.wait()
+            await wait_mounted(tree.root)
         return tree.root
 
     root = asyncio.run(scene())
