@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from fake_pod import CONNECT, FakePod
-from services import Service, http
+from services import Service, echo, http
 from shim_rig import ECHO, MakePod, Rig
 from telepresence.fastpath import Engine, SocksServer
+from tor_network import FAR, NAME, Network
 
 DEADLINE_S = 20.0
 MAPPED = "198.51.100.7"
@@ -61,6 +62,45 @@ def test_a_real_tor_refuses_what_is_internal(each_rig: Rig, tor: int) -> None:
     """Its answer to a connect, whole: Tor has no way to 10.0.0.0/8, and says so at once."""
     done = each_rig.run(["talk", "blocking", "10.1.2.3", "80"], f"TorPort {tor}\n")
     assert re.match(r"connect: E(CONNABORTED|ACCES|HOSTUNREACH|CONNREFUSED)\n", done.stdout)
+
+
+@pytest.fixture(scope="module")
+def tor_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    if shutil.which("tor") is None:
+        pytest.skip("tor is not installed")
+    with Network(tmp_path_factory.mktemp("network")).run() as port:
+        yield port
+
+
+@pytest.mark.parametrize("host", [FAR, NAME])
+def test_a_real_tor_carries_connections(rig: Rig, tor_network: int, host: str) -> None:
+    """Through three relays, by address and by name; the exit finds the service on its loopback."""
+    with contextlib.closing(Service(http)) as service:
+        argv = ["python3", "-c", GET.format(f"{host}:{service.address[1]}")]
+        assert "pods" in rig.run(argv, f"TorPort {tor_network}\n").stdout
+
+
+@pytest.mark.parametrize("how", ["blocking", "poll", "epoll"])
+def test_a_real_tor_serves_every_way_of_waiting(each_rig: Rig, tor_network: int, how: str) -> None:
+    with contextlib.closing(Service(echo)) as service:
+        argv = ["talk", how, FAR, str(service.address[1])]
+        said = each_rig.run(argv, f"TorPort {tor_network}\n").stdout
+    assert f"peer {FAR} {service.address[1]} length 16\n" in said
+    assert "echo 0123456789" in said
+
+
+def test_a_failure_is_told_as_tor_tells_it(each_rig: Rig, tor_network: int) -> None:
+    """Its answer to a plain client (RFC 1928), and what the shim makes of that."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        port = door.getsockname()[1]
+    with socket.create_connection(("127.0.0.1", tor_network), DEADLINE_S) as plain:
+        plain.sendall(b"\5\1\0")
+        assert plain.recv(2) == b"\5\0"
+        plain.sendall(b"\5\1\0\1" + socket.inet_aton(FAR) + port.to_bytes(2, "big"))
+        code = plain.recv(99)[1]
+    done = each_rig.run(["talk", "blocking", FAR, str(port)], f"TorPort {tor_network}\n")
+    error = {1: "ECONNABORTED", 4: "EHOSTUNREACH", 5: "ECONNREFUSED"}[code]
+    assert done.stdout.startswith(f"connect: {error}\n")
 
 
 def test_onion_names_are_connected_by_name(rig: Rig, make_pod: MakePod) -> None:
