@@ -84,13 +84,6 @@ def sanitized_build() -> Path:
     return build("sanitized", "-DSANITIZE=ON")
 
 
-@pytest.fixture(scope="session")
-def undefined_build() -> Path:
-    """UBSan alone, for programs that do not start under ASan."""
-    flags = "-fsanitize=undefined -fno-sanitize-recover=all"
-    return build("undefined", f"-DCMAKE_C_FLAGS={flags}", "-DCMAKE_BUILD_TYPE=Debug")
-
-
 @pytest.fixture
 def rig(plain_build: Path, tmp_path: Path) -> Rig:
     return Rig(plain_build, tmp_path / "preload.conf", sanitized=False)

@@ -44,7 +44,8 @@ class Rig:
         preload = str(self.build / self.library)
         if self.sanitized:
             asan = ["gcc", "-print-file-name=libasan.so"]
-            preload = subprocess.check_output(asan, text=True).strip() + " " + preload
+            first = f"{self.build}/preload/libasan-first.so"
+            preload = f"{subprocess.check_output(asan, text=True).strip()} {first} {preload}"
             # Ours are the reports wanted here, not those of the C programs' own exits.
             env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:exitcode=77"
         return env | {"LD_PRELOAD": preload, "TORSOCKS_CONF_FILE": str(self.conf)}
