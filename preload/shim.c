@@ -83,6 +83,7 @@ __attribute__((constructor)) static void shim_load(void)
 		label_prepare(path);
 	} else
 		log_closed(path, line);
-	platform_wipe(text, sizeof text);
+	/* No more than was read: every page of the rest would be a page fault in each process. */
+	platform_wipe(text, len < 0 ? sizeof text : (size_t)len);
 	errno = before;
 }
