@@ -17,6 +17,7 @@ struct entry {
 };
 
 static _Atomic(struct entry *) chunks[CHUNKS];
+static _Atomic int chunks_used; /* all from here on are NULL */
 static _Atomic pid_t owner;
 _Atomic int flows_unsettled;
 _Atomic int flows_relayed;
@@ -24,6 +25,10 @@ _Atomic int flows_relayed;
 void flows_adopt(void)
 {
 	atomic_store(&owner, getpid());
+	/* Who was changing an entry is not there in the child of a fork(2). */
+	for (int i = 0; i < atomic_load(&chunks_used); i++)
+		for (int j = 0; chunks[i] != NULL && j < CHUNK; j++)
+			atomic_fetch_and(&chunks[i][j].head, ~(uint32_t)BUSY);
 }
 
 bool flows_ours(void)
@@ -54,6 +59,9 @@ static struct entry *entry_make(int fd)
 		return NULL;
 	if (!atomic_compare_exchange_strong(&chunks[fd / CHUNK], &none, chunk))
 		munmap(chunk, CHUNK * sizeof *chunk);
+	for (int used = 0; used <= fd / CHUNK;)
+		if (atomic_compare_exchange_weak(&chunks_used, &used, fd / CHUNK + 1))
+			break;
 	return entry_at(fd);
 }
 

@@ -30,20 +30,28 @@ void watches_leave(const sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+static sigset_t before_forking; /* whose thread has the lock */
+
+/* Signals stay blocked as well: one of this thread's, meanwhile, would wait for itself. */
 static void before_fork(void)
 {
-	pthread_mutex_lock(&lock);
+	sigset_t before;
+
+	watches_enter(&before);
+	before_forking = before;
 }
 
 static void after_fork(void)
 {
-	pthread_mutex_unlock(&lock);
+	const sigset_t before = before_forking;
+
+	watches_leave(&before);
 }
 
 static void in_child(void)
 {
-	pthread_mutex_unlock(&lock);
 	flows_adopt();
+	after_fork();
 }
 
 void waits_prepare(void)

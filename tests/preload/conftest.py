@@ -32,8 +32,11 @@ from shim_rig import (
     FREE,
     GIT,
     HELD,
+    NO_HOST,
+    NO_IPV6,
     REDIS,
     REFUSED,
+    SILENT,
     SMTP,
     UNREACHABLE,
     WEB,
@@ -125,6 +128,9 @@ def make_pod() -> Iterator[MakePod]:
                 REFUSED: 5,
                 UNREACHABLE: 3,
                 FORBIDDEN: 2,
+                NO_HOST: 4,
+                SILENT: 6,
+                NO_IPV6: 3,
                 NAMESERVER: serve(dns),
             }
             names = {

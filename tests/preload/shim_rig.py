@@ -23,7 +23,8 @@ WEB, ECHO, SMTP, REDIS, HELD, FREE = ((f"198.18.0.{n}", 80) for n in range(1, 7)
 DATABASE = ("198.18.0.7", 5432)
 GIT = ("198.18.0.8", 80)
 ECHO6 = ("2001:db8::7", 80)
-REFUSED, UNREACHABLE, FORBIDDEN = ((f"198.18.1.{n}", 80) for n in range(1, 4))
+REFUSED, UNREACHABLE, FORBIDDEN, NO_HOST, SILENT = ((f"198.18.1.{n}", 80) for n in range(1, 6))
+NO_IPV6 = ("2001:db8::99", 80)  # what a pod without IPv6 says of all such addresses
 
 
 @dataclass(frozen=True)

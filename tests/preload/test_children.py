@@ -37,6 +37,23 @@ def test_every_exec_of_libc_keeps_it(each_rig: Rig, pod: FakePod, how: str) -> N
     assert "pods" in done.stdout
 
 
+def test_threads_forks_and_signals_at_once_do_it_no_harm(each_rig: Rig, pod: FakePod) -> None:
+    """A handler that connects, too, comes in the middle of all; the counts are those without."""
+    said = each_rig.run(["threads", *map(str, ECHO)], pod.settings())
+    assert (said.stdout, said.returncode) == ("connections 192 children 12 signals some\n", 0)
+    host, port = pod.network[ECHO]  # type: ignore[misc]
+    assert each_rig.run(["threads", host, str(port)], None).stdout == said.stdout
+
+
+def test_nor_do_they_to_the_supervisor(
+    supervisor: Supervisor, plain_build: Path, pod: FakePod
+) -> None:
+    done = supervisor.run(
+        [str(plain_build / "preload" / "threads"), *map(str, ECHO)], pod.settings()
+    )
+    assert (done.out, done.code) == ("connections 192 children 12 signals some\n", 0)
+
+
 def test_what_the_program_preloads_stays_behind_ours(rig: Rig, pod: FakePod) -> None:
     look = "import os; print(os.environ['LD_PRELOAD'], os.environ['OWN'])"
     how = "subprocess.run(child, env={'LD_PRELOAD': 'libm.so.6', 'OWN': '1'}, check=True)"

@@ -227,25 +227,28 @@ def test_a_setuid_program_runs_without_its_rights_and_is_told_of_once(
     """su(1) asks for a password, and cannot look it up as nobody."""
     if os.geteuid() != 0:
         pytest.skip("an ordinary user cannot make setuid programs")
-    own = tmp_path / "own-id"
+    own, capable = tmp_path / "own-id", tmp_path / "capable-id"
     shutil.copy("/usr/bin/id", own)
     own.chmod(0o4755)
+    shutil.copy("/usr/bin/id", capable)
+    subprocess.run(["setcap", "cap_net_raw+ep", capable], check=True)
     shutil.copy(plain_supervisor, tmp_path)
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)
     nobody = pwd.getpwnam("nobody")
     supervisor = Supervisor(tmp_path / plain_supervisor.name, tmp_path / "preload.conf")
-    script = f"{own} -u; cd {tmp_path}; ./own-id -u; su -c id; exit 0"
+    script = f"{own} -u; cd {tmp_path}; ./own-id -u; ./capable-id -u; su -c id; exit 0"
     done = supervisor.run(
         ["/bin/sh", "-c", script], pod.settings(),
         user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[],
     )  # fmt: skip
-    assert done.out.startswith(f"{nobody.pw_uid}\n{nobody.pw_uid}\n")
+    assert done.out.startswith(f"{nobody.pw_uid}\n" * 3)
     assert "uid=0" not in done.out
     lines = done.log.splitlines()
-    assert len(lines) == 2, lines
+    assert len(lines) == 3, lines
     assert lines[0] == f"{own} (setuid) runs without the rights that would give it"
-    assert "/su (setuid) runs without" in lines[1]
+    assert "capable-id (capabilities of its own) runs without the rights" in lines[1]
+    assert "/su (setuid) runs without" in lines[2]
 
 
 def test_a_32_bit_program_is_told_of_once_and_goes_nowhere(

@@ -5,7 +5,19 @@ from pathlib import Path
 import pytest
 
 from fake_pod import FakePod
-from shim_rig import ECHO, ECHO6, FORBIDDEN, REFUSED, SMTP, UNREACHABLE, MakePod, Rig
+from shim_rig import (
+    ECHO,
+    ECHO6,
+    FORBIDDEN,
+    NO_HOST,
+    NO_IPV6,
+    REFUSED,
+    SILENT,
+    SMTP,
+    UNREACHABLE,
+    MakePod,
+    Rig,
+)
 
 WAYS = {
     "blocking": "",
@@ -44,7 +56,14 @@ def test_every_way_of_connecting_reaches_the_target(
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize(
     ("target", "error"),
-    [(REFUSED, "ECONNREFUSED"), (UNREACHABLE, "ENETUNREACH"), (FORBIDDEN, "EACCES")],
+    [
+        (REFUSED, "ECONNREFUSED"),
+        (UNREACHABLE, "ENETUNREACH"),
+        (FORBIDDEN, "EACCES"),
+        (NO_HOST, "EHOSTUNREACH"),
+        (SILENT, "ETIMEDOUT"),
+        (NO_IPV6, "ENETUNREACH"),
+    ],
 )
 def test_a_failure_has_the_errno_of_the_target(
     each_rig: Rig, pod: FakePod, how: str, target: tuple[str, int], error: str
@@ -63,7 +82,7 @@ def test_ipv6_goes_through_a_server_on_ipv4(each_rig: Rig, pod: FakePod, how: st
 
 def test_copies_of_a_descriptor_know_the_peer(each_rig: Rig, pod: FakePod) -> None:
     done = each_rig.run(["talk", "copies", ECHO[0], "80"], pod.settings())
-    assert done.stdout.count("peer 198.18.0.2 80 length 16\n") == 4
+    assert done.stdout.count("peer 198.18.0.2 80 length 16\n") == 5
     assert "closed: EBADF\necho 0123456789" in done.stdout
 
 

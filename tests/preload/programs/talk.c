@@ -170,11 +170,14 @@ static void converse(int fd)
 static void copies(int fd)
 {
 	int copy = dup(fd), second = dup2(fd, 200), third = fcntl(fd, F_DUPFD_CLOEXEC, 300);
+	int fourth = dup3(fd, 400, O_CLOEXEC);
 
 	close(fd);
 	say_peer(copy);
 	say_peer(second);
 	say_peer(third);
+	say_peer(fourth);
+	close(fourth);
 	close(copy);
 	close(second);
 	printf("closed: %s\n", getpeername(copy, NULL, NULL) == -1 ? strerrorname_np(errno) : "open");
