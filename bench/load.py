@@ -8,7 +8,7 @@ runs wherever a user's program would.
 Orders: {"do": "up" | "down", "host", "port", "bytes"}         -> {"mb_s"}
         {"do": "echo", "host", "port", "rounds"}               -> {"us": [...]}
         {"do": "connect", "host", "port", "rounds"}            -> {"ms": [...]}
-        {"do": "steady", "host", "port", "per_s", "seconds"}   -> {"ms": [...], "errors", ...}
+        {"do": "steady", "host", "port", "per_s", "seconds"}   -> {"ms": [...], "errors", "seconds"}
         {"do": "dns", "host", "name", "rounds", "window", "first"} -> {"us", "per_s"}
         {"do": "env", "name"}                                  -> {"value"}
         {"do": "crowd", "host", "port", "streams", "stopped", "seconds"} -> {"mb_s"}
@@ -22,7 +22,6 @@ import struct
 import sys
 import threading
 import time
-from pathlib import Path
 
 CHUNK = bytes(256 * 1024)
 PATIENCE_S = 60.0
@@ -90,18 +89,9 @@ def connect(order: dict) -> dict:
     return {"ms": taken}
 
 
-def observe_parent() -> tuple[int, int]:
-    """Descriptors and resident KiB of the process that started us."""
-    parent = os.getppid()
-    status = Path(f"/proc/{parent}/status").read_text()
-    opened = list(Path(f"/proc/{parent}/fd").iterdir())
-    return len(opened), int(status.split("VmRSS:")[1].split()[0])
-
-
 def steady(order: dict) -> dict:
-    """`per_s` new connections a second for `seconds`, and what our parent keeps of them."""
+    """`per_s` new connections a second for `seconds`."""
     taken, errors = [], []
-    before = observe_parent()
     began = time.perf_counter()
     for number in range(order["per_s"] * order["seconds"]):
         time.sleep(max(0.0, began + number / order["per_s"] - time.perf_counter()))
@@ -114,9 +104,7 @@ def steady(order: dict) -> dict:
             errors.append(str(error))
         taken.append((time.perf_counter() - start) * 1e3)
     seconds = time.perf_counter() - began
-    time.sleep(1)  # the last ones end
-    return {"ms": taken, "errors": errors, "seconds": seconds, "before": before,
-            "after": observe_parent()}  # fmt: skip
+    return {"ms": taken, "errors": errors, "seconds": seconds}
 
 
 def crowd(order: dict) -> dict:

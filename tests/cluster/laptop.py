@@ -57,7 +57,8 @@ class Laptop(Telepresence):
         )
         listed = self.run("sh", "-c", f"PATH=$PATH:/usr/sbin; {script} 2>/dev/null")
         kept = (line for line in listed.splitlines(True) if line[0] != "#" and "fe80::" not in line)
-        return "".join(re.sub(r"\[\d+:\d+\]$", "", line) for line in kept)
+        counted = r"\[\d+:\d+\]$|packets \d+ bytes \d+"
+        return "".join(re.sub(counted, "", line) for line in kept)
 
 
 @contextlib.contextmanager

@@ -146,38 +146,6 @@ def test_ping_and_traceroute_say_what_they_cannot(laptop: Laptop) -> None:
     assert "ICMP" in done.err
 
 
-def test_overlapping_sessions_are_refused_by_name(laptop: Laptop) -> None:
-    with laptop.running("-n", "t-vpn-first", "--run", "sleep", "60"):
-        laptop.wait_log("started")
-        done = laptop("--logfile", "second.log", "--run", "true")
-        assert done.code == 255
-        assert "t-vpn-first" in done.err
-
-
-def test_two_sessions_at_once_while_their_ranges_differ(laptop: Laptop) -> None:
-    """The names of both are answered, and the one goes on when the other has ended."""
-    apart = ["--never-proxy", "10.0.0.0/8", "--also-proxy", "203.0.113.7"]
-    with laptop.running("-n", "t-vpn-first", "--run", "sleep", "60"):
-        laptop.wait_log("started")
-        script = "curl -sS -m 10 http://helloworld.default | cut -c1-5; getent hosts intranet"
-        done = laptop(*apart, "--logfile", "second.log", "--run", "sh", "-c", script)
-        assert done.out.split()[:2] == ["Hello", "198.18.0.80"], done.err
-        done = laptop("--logfile", "third.log", "--run", "true")
-        assert "t-vpn-first" in done.err
-        assert laptop.run("curl", "-sS", "-m", "10", "http://helloworld").startswith("Hello")
-
-
-def test_another_vpn_keeps_its_part_of_a_range(laptop: Laptop) -> None:
-    """A second network of the laptop, whose route lies in the range of the Services."""
-    laptop.run("sh", "-c", "ip link add vpn0 type veth peer name vpn1; ip link set vpn0 up; "
-               "ip link set vpn1 up; ip address add 10.96.77.1/24 dev vpn0")  # fmt: skip
-    done = laptop("--run", "sh", "-c", "curl -sS http://helloworld | cut -c1-5; "
-                  "nft list ruleset | grep -c 'daddr 10.96.77.0/24 return'")  # fmt: skip
-    assert done.out.split() == ["Hello", "2"], done.err  # of connections, of packets
-    assert "10.96.77.0/24 stays the laptop's own network (vpn0)" in done.err
-    laptop.run("ip", "link", "delete", "vpn0")
-
-
 @pytest.mark.parametrize("has_sudo", [True, False])
 def test_without_a_privilege_it_is_refused_before_anything_is_changed(
     tmp_path: Path, kubeconfig: Path, has_sudo: bool

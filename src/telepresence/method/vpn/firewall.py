@@ -185,6 +185,9 @@ class Firewall:
                 while line := await self._reader.readline():  # sudo wrappers may say things first
                     if line.startswith(word):
                         return
+                    if line.startswith(b"WITHOUT "):
+                        self.without.append(line.decode().strip().removeprefix("WITHOUT "))
+                        log.warning("firewall: without %s", self.without[-1])
         except (TimeoutError, ConnectionError) as exc:
             raise self._error(f"no {word.decode().strip()} within {timeout_s:g} s") from exc
         await asyncio.wait(self._tasks[:1], timeout=LAST_WORDS_S)
@@ -210,9 +213,6 @@ class Firewall:
         while line := await self._process.stderr.readline():
             text = line.decode(errors="replace").strip()
             log.info("firewall: %s", text)
-            if text.startswith("WITHOUT "):
-                self.without.append(text.removeprefix("WITHOUT "))
-                continue
             self._said = [*self._said[-4:], text]
 
     async def _watch(self) -> None:
@@ -235,6 +235,8 @@ class Firewall:
             sock.close()
         self._writer.close()
         await self._process.wait()
+        # sudo may have been killed: what it ran has the other end of the log until it is done.
+        await asyncio.wait(self._tasks[:1], timeout=START_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -12,7 +12,6 @@ to loopback, where TPROXY gives it to our socket: NAT would lose where it was me
 
 import contextlib
 import subprocess
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -87,7 +86,7 @@ class PacketRules:
         self._put: dict[int, set[str]] = {}  # by family: what is there
 
     def put(self, family: int, subnets: Iterable[Subnet], names: Iterable[str]) -> None:
-        """All that can be had; what cannot is said on standard error."""
+        """All that can be had; what cannot is said to the command, before sshuttle's STARTED."""
         version = 4 if family == V4 else 6
         there = {SYN} if self._numbers.get("log") and self._numbers.get(f"raw{version}") else set()
         there |= {UDP} if self._numbers.get(f"udp{version}") else set()
@@ -102,7 +101,7 @@ class PacketRules:
             missing = {SYN, UDP} - kinds
             break
         for kind in sorted(missing):
-            print(f"WITHOUT {kind} (IPv{version}): {why}", file=sys.stderr)  # noqa: T201
+            print(f"WITHOUT {kind} (IPv{version}): {why}", flush=True)  # noqa: T201 # firewall.py's
 
     def _try(self, family: int, kinds: set[str], subnets: list[Subnet], names: list[str]) -> None:
         if not kinds:

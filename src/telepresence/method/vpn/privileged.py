@@ -7,12 +7,13 @@ Owns: the firewall rules.  It is two processes: the outer one hands lines on to 
 is sshuttle's.  Whichever of the three dies, these two or the command, another undoes the rules.
 Never: outlives its standard input.
 
-sshuttle's protocol is followed as it is, with three additions.  The first word of all is SOCKETS,
+sshuttle's protocol is followed as it is, with a few additions.  The first word of all is SOCKETS,
 with those that only root can make (rootsockets.py).  An entry of NSLIST may be
 `family,address#port#bypass`: what goes to port 53 of that address, UDP and TCP, comes to our port,
 unless it carries one of the marks of `bypass` (`43+47`; ownsockets.py).  And after STARTED, a line
-`ROUTE family,width,address` adds a range.  With pf the outer process also says where connections
-were meant to go (pfrules.py), which the kernel tells root alone.
+`ROUTE family,width,address` adds a range.  Before STARTED comes a line `WITHOUT what: why` for what
+this machine cannot do.  With pf the outer process also says where connections were meant to go
+(pfrules.py), which the kernel tells root alone.
 """
 
 import contextlib
@@ -158,6 +159,7 @@ def run_inner(lines: int, method_name: str, packets: PacketRules) -> int:
     """sshuttle's helper, reading what the outer process hands on."""
     from sshuttle import firewall, helpers
 
+    os.setsid()  # sudo that dies takes the whole process group along (sudo(8), use_pty)
     os.dup2(lines, 0)
     os.close(lines)
     plain = firewall.get_method

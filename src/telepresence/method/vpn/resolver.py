@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 REMEMBERED = 8192  # answers; a few hundred bytes each
 KNOWN_S = 30.0  # CoreDNS' own time for "does not exist"
 HOSTS_TTL_S = 5
+ATTEMPTS = 2  # resolv.conf(5): a resolver's own
 _NAMELESS = b"\x7f\0\0\1"  # what a probe is told: 127.0.0.1
 
 Ask = Callable[[Labels, int], Awaitable[bytes]]
@@ -226,19 +227,7 @@ class Resolver:
 
     async def _from_pod(self, question: Question, name: Labels) -> bytes:
         """SERVFAIL when the pod cannot be asked, which is the truth about it."""
-        key = name, question.kind
-        under_way = self._asking.get(key)
-        if under_way is not None:  # one is enough; and no circle can grow
-            found = await asyncio.shield(under_way)
-        else:
-            self._asking[key] = asyncio.get_running_loop().create_future()
-            found = b""
-            try:
-                found = await self._ask(name, question.kind)
-            except TunnelError as exc:
-                log.warning("%s: %s", b".".join(name).decode(errors="replace"), exc)
-            finally:
-                self._asking.pop(key).set_result(found)
+        found = await self._asked(name, question.kind)
         try:
             answer, lifetime_s = message.rename(question, name, found, flat=self._flat)
         except message.Malformed as exc:
@@ -248,6 +237,31 @@ class Resolver:
         if lifetime_s and (exists or self._policy.choose(question.labels).whole is not None):
             self._keep((question.labels, question.kind), answer, lifetime_s)
         return answer
+
+    async def _asked(self, name: Labels, kind: int) -> bytes:
+        """b"": nothing came, twice.  Whoever asks the same meanwhile waits for the one answer, so
+        that no circle can grow; when its stream breaks, one of them asks again for all."""
+        key, found = (name, kind), b""
+        for _ in range(ATTEMPTS):
+            under_way = self._asking.get(key)
+            if under_way is not None:
+                found = await asyncio.shield(under_way)
+            else:
+                found = await self._ask_for_all(key)
+            if found:
+                break
+        return found
+
+    async def _ask_for_all(self, key: tuple[Labels, int]) -> bytes:
+        self._asking[key] = asyncio.get_running_loop().create_future()
+        found = b""
+        try:
+            found = await self._ask(*key)
+        except TunnelError as exc:
+            log.warning("%s: %s", b".".join(key[0]).decode(errors="replace"), exc)
+        finally:
+            self._asking.pop(key).set_result(found)
+        return found
 
     def _keep(self, key: tuple[Labels, int], answer: bytes, lifetime_s: int) -> None:
         while len(self._kept) >= REMEMBERED:

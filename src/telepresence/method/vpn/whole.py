@@ -129,7 +129,7 @@ class Vpn:
             stack.push_async_exit(self._firewall)
             await self._firewall.start(rules)
             for missing in self._firewall.without:
-                self._console.hint(f"this kernel lacks what it takes for {missing}")
+                self._console.say(f"this machine lacks what it takes for {missing}")
             for host, (ttl_s, known) in also.items():
                 self._follow(stack, lookup, host, ttl_s, set(known))
             await probe.wait_ready(resolver, names, self._console)

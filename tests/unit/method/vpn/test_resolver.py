@@ -248,6 +248,43 @@ def test_two_who_ask_the_same_of_a_cluster_elsewhere_get_one_answer() -> None:
     run(test)
 
 
+def test_a_stream_that_breaks_under_several_is_tried_again_for_all_of_them() -> None:
+    async def test(rig: Rig) -> None:
+        begun = list[Callable[[bytes], None]]()
+        name = "redis.default.svc.cluster.local"
+
+        def begin(labels: Labels, kind: int, deliver: Callable[[bytes], None]) -> bool:
+            begun.append(deliver)
+            return True
+
+        async def answers(labels: Labels, kind: int) -> bytes:
+            await asyncio.sleep(0.02)  # a round trip
+            return await rig.cluster.ask(labels, kind)
+
+        async def breaks(labels: Labels, kind: int) -> bytes:
+            rig.resolver._ask = answers
+            await asyncio.sleep(0)
+            raise TunnelError("this stream has ended")
+
+        rig.resolver._ask = answers
+        rig.resolver._begin = begin
+        told: list[bytes] = []
+        assert rig.resolver.begin(ask(name), told.append)
+        waiting = [asyncio.ensure_future(rig.look_up(name)) for _ in range(3)]
+        await asyncio.sleep(0)
+        begun[0](b"")
+        assert told == [b""]  # and server.py goes on with resolve()
+        assert await asyncio.gather(*waiting, rig.look_up(name)) == ["10.96.1.34"] * 4
+        assert rig.cluster.asked == [name]
+
+        rig.resolver._ask = breaks
+        found = await asyncio.gather(*(rig.look_up("web.default.svc") for _ in range(3)))
+        assert found == ["10.96.1.35"] * 3
+        assert len(rig.cluster.asked) == 2
+
+    run(test)
+
+
 def test_behind_another_session_its_names_are_asked_too() -> None:
     async def test(rig: Rig) -> None:
         assert await rig.look_up("nothing.other.svc.cluster.local") == "laptop"
