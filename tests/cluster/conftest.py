@@ -16,7 +16,7 @@ import pytest
 import engine_rig
 from rig import Telepresence, kubectl, objects
 from volume_scene import deployment, volume_objects
-from workloads import apply, made_namespace, until_ready
+from workloads import apply, made_namespace, make_asker, until_ready
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,6 +66,13 @@ def namespace() -> Iterator[str]:
         yield name
 
 
+@pytest.fixture
+def asker(namespace: str) -> str:
+    """A namespace with a pod that asks: workloads.asked()."""
+    make_asker(namespace)
+    return namespace
+
+
 @pytest.fixture(scope="session")
 def engine(kubeconfig: Path) -> str:
     """DOCKER_HOST of the sandbox's Docker engine."""
@@ -76,10 +83,9 @@ def engine(kubeconfig: Path) -> str:
 
 @pytest.fixture
 def engine_left_as_it_was(engine: str) -> Iterator[None]:
-    """`docker ps -a`, `docker volume ls` and `docker network ls` are the same after the test."""
-    before = engine_rig.held()
-    yield
-    assert engine_rig.held() == before
+    """Containers, volumes and networks are the same after the test."""
+    with engine_rig.left_as_it_was():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,17 @@ def docker(*words: str) -> str:
 
 
 def held() -> tuple[str, str, str]:
-    """Containers, volumes and networks; an engine that starts makes its own networks anew."""
+    """What `docker ps -a`, `docker volume ls` and `docker network ls` say; an engine that starts
+    makes its own networks anew."""
     networks = docker("network", "ls", "--format", "{{.Name}} {{.Driver}}")
     return docker("ps", "-aq"), docker("volume", "ls", "-q"), networks
+
+
+@contextlib.contextmanager
+def left_as_it_was() -> Iterator[None]:
+    before = held()
+    yield
+    assert held() == before
 
 
 def proxies() -> list[str]:

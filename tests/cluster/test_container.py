@@ -31,12 +31,14 @@ for name in helloworld helloworld.default {full} {address}; do
 done
 dig +short {full}; dig +short +tcp {full}; dig +short -x {address} @10.96.0.10
 getent hosts no-such-name.invalid || echo none
+getent hosts web-0.web.default.svc | wc -l
+grep -cE '^search default.svc.cluster.local|^options .*ndots:5' /etc/resolv.conf
 hostname
 """
     done = telepresence("-n", "t-names", *RUN, BASE, "sh", "-c", script)
     assert done.code == 0, done.err
     assert done.out.splitlines() == [
-        *["Hello, world!"] * 4, address, address, f"{full}.", "none", "t-names",
+        *["Hello, world!"] * 4, address, address, f"{full}.", "none", "1", "2", "t-names",
     ]  # fmt: skip
 
 
@@ -107,11 +109,23 @@ def test_a_terminal(telepresence: Telepresence) -> None:
     assert "/dev/pts/0" in done.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_within_its_grace_time(
-    telepresence: Telepresence, number: signal.Signals
+@pytest.mark.parametrize(("words", "first"), [((), False), (("--init=false",), True)])
+def test_init_is_added_unless_it_is_not_wanted(
+    telepresence: Telepresence, words: tuple[str, ...], first: bool
 ) -> None:
-    with telepresence.running(*RUN, BASE, "sh", "-c", "echo up; exec sleep 600") as process:
+    done = telepresence(*RUN, *words, BASE, "sh", "-c", "echo $$")
+    assert (done.out == "1\n") is first, done.err
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGINT, ()), (signal.SIGTERM, ("--name", "t-of-my-own"))]
+)
+def test_a_signal_ends_it_within_its_grace_time(
+    telepresence: Telepresence, number: signal.Signals, words: tuple[str, ...]
+) -> None:
+    """Also one that has a name of the user's."""
+    script = "echo up; exec sleep 600"
+    with telepresence.running(*RUN, *words, BASE, "sh", "-c", script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         began = time.monotonic()

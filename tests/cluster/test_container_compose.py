@@ -1,4 +1,4 @@
-"""A service of a compose file in the pod's place, by Debian's docker-compose."""
+"""A service of a compose file in the pod's place, by compose 1 and 2: Debian 12's and 13's."""
 
 import shutil
 import urllib.request
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine_rig import BASE
+from newer_engine import COMPOSE
 from rig import Telepresence
 from workloads import until
 
@@ -28,10 +29,22 @@ networks:
 """
 
 
-@pytest.fixture(autouse=True)
-def compose(engine_left_as_it_was: None) -> None:
-    if shutil.which("docker-compose") is None:
-        pytest.skip("no docker-compose here: Debian's package of that name")
+@pytest.fixture(autouse=True, params=["docker-compose", "docker compose"])
+def compose(
+    request: pytest.FixtureRequest, engine_left_as_it_was: None, monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    """The program, and the plugin of docker's client, which is preferred where it is."""
+    if request.param == "docker-compose":
+        if shutil.which("docker-compose") is None:
+            pytest.skip("no docker-compose here: Debian's package of that name")
+        return
+    if not COMPOSE.exists():
+        pytest.skip("no docker compose here: Debian 13's docker-compose, which make setup unpacks")
+    folder = tmp_path_factory.mktemp("docker")
+    (folder / "cli-plugins").mkdir()
+    (folder / "cli-plugins" / "docker-compose").symlink_to(COMPOSE)
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
 
 
 def write(folder: Path, script: str) -> tuple[str, ...]:

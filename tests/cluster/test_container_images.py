@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from terminals import terminal
 
 from engine_rig import BASE, RUN, built, docker, image, proxies, put
 from rig import Telepresence, kubectl
-from workloads import apply, pod_template, until, until_ready, workload
+from workloads import apply, asked, until, until_ready, workload
 
 pytestmark = pytest.mark.usefixtures("engine_left_as_it_was")
 
@@ -21,8 +22,11 @@ http { server { listen 80; return 200 "nginx in a container"; } }
 """
 GO = """
 package main
-import ("fmt"; "io"; "net/http"; "os")
+import ("fmt"; "io"; "net"; "net/http"; "os")
 func main() {
+	_, records, err := net.LookupSRV("http", "tcp", "helloworld.default.svc.cluster.local")
+	if err != nil { fmt.Println(err); os.Exit(1) }
+	for _, one := range records { fmt.Println(one.Target, one.Port) }
 	for _, name := range os.Args[1:] {
 		answer, err := http.Get("http://" + name)
 		if err != nil { fmt.Println(err); os.Exit(1) }
@@ -57,7 +61,7 @@ int main(int n, char **names)
 
 @pytest.fixture
 def nginx(tmp_path: Path) -> Iterator[str]:
-    """Debian's nginx, which its Dockerfile exposes on port 80."""
+    """Debian's nginx under the name that everybody knows; its Dockerfile exposes port 80."""
     folder = tmp_path / "nginx"
     put(folder / "root", "nginx")
     (folder / "nginx.conf").write_text(NGINX)
@@ -69,38 +73,29 @@ RUN ["mkdir", "-p", "/var/log/nginx", "/var/lib/nginx"]
 EXPOSE 80
 CMD ["nginx", "-c", "/nginx.conf"]
 """
-    with built("t-nginx:1", folder, text) as name:
+    with built("nginx:latest", folder, text) as name:
         yield name
 
 
-def asked(namespace: str, *words: str) -> str:
-    command = ["kubectl", "exec", "-n", namespace, "asker", "--", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
-
-
-@pytest.fixture
-def asker(namespace: str) -> str:
-    pod = pod_template("asker")
-    pod["spec"]["containers"][0]["command"] = ["sleep", "1000"]
-    apply(namespace, {"apiVersion": "v1", "kind": "Pod", **pod,
-                      "metadata": {"name": "asker"}})  # fmt: skip
-    kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asker")
-    return namespace
-
-
-def test_a_deployment_swapped_with_nginx(
-    telepresence: Telepresence, asker: str, nginx: str
-) -> None:
+@pytest.mark.usefixtures("nginx")
+def test_a_deployment_swapped_with_nginx(telepresence: Telepresence, asker: str) -> None:
+    """Word for word as it is typed at a terminal, in the context's own namespace."""
     made = workload("web", replicas=1)
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
                "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}  # fmt: skip
     apply(asker, made, service)
     until_ready(asker, "deployment/web")
-    words = ("--namespace", asker, "--swap-deployment", "web", "--expose", "80", "--docker-run")
-    with telepresence.running(*words, "-i", nginx) as process:
-        until(lambda: asked(asker, "curl", "-s", "-m", "5", "http://web") == "nginx in a container")
-        process.terminate()
-        process.wait(30)
+    own = telepresence.directory / "kubeconfig"
+    own.write_text(kubectl("config", "view", "--raw", "--flatten"))
+    kubectl("config", f"--kubeconfig={own}", "set-context", "--current", f"--namespace={asker}")
+    typed = "--swap-deployment web --expose 80 --docker-run -it nginx:latest"
+    words = telepresence.argv(*typed.split())
+    env = telepresence.environ({"KUBECONFIG": str(own)})
+    with terminal(words, env, telepresence.directory) as screen:
+        ask = ("curl", "-s", "-m", "5", "http://web")
+        until(lambda: asked(asker, *ask).stdout == "nginx in a container")
+        screen.type("\x03")  # Ctrl-C
+        screen.process.wait(30)
     until_ready(asker, "deployment/web")
 
 
@@ -134,7 +129,7 @@ with socket.create_connection(("kept", 6379), 5) as s, s.makefile("rw", newline=
 """
     with image("t-redis:1", tmp_path / "root", *changes) as name:  # noqa: SIM117 # in this order
         with telepresence.running(*words, *RUN, name):
-            until(lambda: asked(asker, "python3", "-c", talk) == "+OK $1 v\n", 30)
+            until(lambda: asked(asker, "python3", "-c", talk).stdout == "+OK $1 v\n", 30)
 
 
 def test_a_go_program_that_is_static_and_alone(telepresence: Telepresence, tmp_path: Path) -> None:
@@ -148,7 +143,8 @@ def test_a_go_program_that_is_static_and_alone(telepresence: Telepresence, tmp_p
     names = ("helloworld", "helloworld.default", "helloworld.default.svc.cluster.local")
     with image("t-go:1", root, 'ENTRYPOINT ["/ask"]', "USER 65534:65534") as name:
         done = telepresence(*RUN, "--read-only", name, *names)
-    assert done.out.split("\n") == ["Hello, world"] * 3 + [""], done.err
+    record = "helloworld.default.svc.cluster.local. 80"
+    assert done.out.splitlines() == [record, *["Hello, world"] * 3], done.err
 
 
 def test_a_program_of_musl(telepresence: Telepresence, tmp_path: Path) -> None:

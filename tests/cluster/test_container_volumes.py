@@ -1,13 +1,18 @@
 """The pod's files in a container: where they are asked for, for any user, and gone afterwards."""
 
 import json
+import os
+import pwd
+import shlex
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine_rig import BASE, RUN
-from rig import Telepresence
+from rig import DEADLINE_S, Telepresence
 from workloads import apply, until_ready, workload
 
 pytestmark = pytest.mark.usefixtures("engine_left_as_it_was")
@@ -85,6 +90,49 @@ def test_as_copies_for_any_user(
     done = telepresence(*swapped, *words, "sh", "-c", script)
     assert done.out == f"{namespace}a value", done.err
     assert any("leaves out /data" in line for line in done.said)
+
+
+@pytest.fixture
+def shown_to_the_engine(tmp_path: Path) -> Iterator[Path]:
+    """A directory whose mounts another mount namespace shows to this one, where the engine is."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    subprocess.run(["mount", "--bind", place, place], check=True)
+    subprocess.run(["mount", "--make-shared", place], check=True)
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize(("conf", "shown"), [("", "copies"), ("user_allow_other\n", "live")])
+def test_an_ordinary_user_who_may_use_the_engine(
+    telepresence: Telepresence, swapped: tuple[str, ...], kubeconfig: Path, tmp_path: Path,
+    shown_to_the_engine: Path, conf: str, shown: str,
+) -> None:  # fmt: skip
+    """Neither sudo nor a plugin: live where /etc/fuse.conf lets a mount be shared, else copies."""
+    nobody = pwd.getpwnam("nobody")
+    own, fuse_conf = tmp_path / "kubeconfig", tmp_path / "fuse.conf"
+    shutil.copy(kubeconfig, own)
+    fuse_conf.write_text(conf)
+    for path in (own, tmp_path, shown_to_the_engine):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    look = """
+cat /pod/etc/conf/key; echo
+(echo live > /pod/data/mine) 2>/dev/null && cat /pod/data/mine || echo copies"""
+    words = telepresence.argv(*swapped, "--docker-mount", "/pod", *RUN, "--user", "1234", BASE,
+                              "sh", "-c", look)  # fmt: skip
+    become = ["setpriv", "--reuid", "nobody", "--regid", str(nobody.pw_gid), "--groups", "docker"]
+    script = f"mount --bind {fuse_conf} /etc/fuse.conf && exec {shlex.join([*become, *words])}"
+    chosen = {"KUBECONFIG": str(own), "HOME": str(tmp_path), "TMPDIR": str(shown_to_the_engine)}
+    done = subprocess.run(
+        ["unshare", "--mount", "--propagation", "unchanged", "sh", "-c", script], cwd=tmp_path,
+        text=True, capture_output=True, env=telepresence.environ(chosen), timeout=DEADLINE_S,
+        check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["a value", shown], done.stderr
+    assert ("no user_allow_other: so copies" in done.stderr) is (shown == "copies")
 
 
 def test_in_a_directory_of_the_sessions_own_or_not_at_all(telepresence: Telepresence) -> None:

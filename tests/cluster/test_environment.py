@@ -168,7 +168,7 @@ def test_docker_and_compose_give_a_container_what_was_written(
 
 
 def test_every_method_says_where_the_command_is(
-    telepresence: Telepresence, engine: str, tmp_path: Path
+    telepresence: Telepresence, engine_left_as_it_was: None, tmp_path: Path
 ) -> None:
     """inject-tcp and container; vpn-tcp on a laptop of its own."""
     names = ("POD", "CONTAINER", "METHOD", "ROOT", "MOUNTS")

@@ -4,6 +4,7 @@ Each combination is one session, which all its tests share; the last of them end
 makes no sense for some of them is made for the others.
 """
 
+import contextlib
 import json
 import subprocess
 import time
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from engine_rig import left_as_it_was
 from matrix import FAR, HOST_NAME, LOW, METHODS, OPERATIONS, VARIABLES, Session, make_surroundings
 from matrix import started as start
 from rig import DEADLINE_S, Telepresence, kubectl, objects
@@ -36,10 +38,12 @@ def session(
     request: pytest.FixtureRequest, place: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Session]:
     method, operation = request.param.split()
-    if method == "container":
-        request.getfixturevalue("engine")
-    with start(method, operation, place, tmp_path_factory.mktemp(method)) as running:
-        yield running
+    with contextlib.ExitStack() as stack:
+        if method == "container":
+            request.getfixturevalue("engine")
+            stack.enter_context(left_as_it_was())
+        folder = tmp_path_factory.mktemp(method)
+        yield stack.enter_context(start(method, operation, place, folder))
 
 
 def test_the_session_starts(session: Session) -> None:

@@ -1,14 +1,16 @@
-"""Ports of the pod lead to the laptop, and the other way."""
+"""Ports of the pod lead to the laptop or to the container in its place, and the other way."""
 
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 
 import pytest
 
-from rig import Telepresence, kubectl, objects
-from workloads import IMAGE, apply, get, pod_template, until, until_ready, workload
+from engine_rig import BASE
+from rig import Telepresence, objects
+from workloads import IMAGE, apply, asked, get, until, until_ready, workload
 
 INJECT = ("-m", "inject-tcp")
 # Answers with its port and who asks; a laptop's program as any other.
@@ -27,31 +29,38 @@ Server((sys.argv[2], int(sys.argv[1])), Handler).serve_forever()
 """
 
 
+@dataclass(frozen=True)
+class Way:
+    """How the program that is to be reached is run."""
+
+    words: tuple[str, ...]
+    run: tuple[str, ...]
+    python: str
+
+    def server(self, port: int, host: str = "127.0.0.1") -> tuple[str, ...]:
+        return (*self.run, self.python, "-c", SERVER, str(port), host)
+
+
+WAYS = {
+    "inject-tcp": Way(INJECT, ("--run",), sys.executable),
+    "container": Way((), ("--docker-run", "--rm", "-i", BASE), "python3"),
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    if request.param == "container":
+        request.getfixturevalue("engine_left_as_it_was")
+    return WAYS[request.param]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as door:
         return int(door.getsockname()[1])
 
 
-@pytest.fixture
-def asker(namespace: str) -> str:
-    """A pod of the cluster that asks; the namespace."""
-    pod = pod_template("asker")
-    pod["spec"]["containers"][0]["command"] = ["sleep", "1000"]
-    apply(namespace, {"apiVersion": "v1", "kind": "Pod", **pod,
-                      "metadata": {"name": "asker"}})  # fmt: skip
-    kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asker")
-    return namespace
-
-
-def serve(port: int, host: str = "127.0.0.1") -> list[str]:
-    return [sys.executable, "-c", SERVER, str(port), host]
-
-
 def ask(namespace: str, url: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["kubectl", "exec", "-n", namespace, "asker", "--", "curl", "-sS", "-m", "5", *words, url],
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+    return asked(namespace, "curl", "-sS", "-m", "5", *words, url)
 
 
 def until_answer(namespace: str, url: str, answer: str) -> None:
@@ -59,12 +68,12 @@ def until_answer(namespace: str, url: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_new_pods_service_reaches_the_laptop(
-    telepresence: Telepresence, asker: str, host: str
+def test_a_new_pods_service_reaches_the_program(
+    telepresence: Telepresence, asker: str, way: Way, host: str
 ) -> None:
     port = free_port()
-    words = (*INJECT, "--namespace", asker, "-n", "shown", "--expose", f"{port}:8080")
-    with telepresence.running(*words, "--run", *serve(port, host)):
+    words = (*way.words, "--namespace", asker, "-n", "shown", "--expose", f"{port}:8080")
+    with telepresence.running(*words, *way.server(port, host)):
         telepresence.wait_log("stage: process started")
         until_answer(asker, f"http://shown.{asker}:8080/x", "laptop /x")
     assert not objects("services,pods", "-n", asker, "-l", "telepresence")
@@ -73,9 +82,7 @@ def test_a_new_pods_service_reaches_the_laptop(
 def test_a_port_below_1024(telepresence: Telepresence, asker: str) -> None:
     port = free_port()
     words = (*INJECT, "--namespace", asker, "-n", "low", "--expose", f"{port}:80")
-    with telepresence.running(
-        *words, "--run", sys.executable, "-c", SERVER, str(port), "127.0.0.1"
-    ):
+    with telepresence.running(*words, *WAYS["inject-tcp"].server(port)):
         telepresence.wait_log("stage: process started")
         until_answer(asker, "http://low/x", "laptop /x")
 
@@ -110,12 +117,12 @@ def addresses(namespace: str, service: str = "web") -> list[str]:
 
 
 def test_a_declared_port_is_exposed_and_the_pod_is_ready_while_somebody_listens(
-    telepresence: Telepresence, asker: str
+    telepresence: Telepresence, asker: str, way: Way
 ) -> None:
     port = free_port()
     swapped(asker, port)
-    script = f'read x; {sys.executable} -c "$0" {port} 127.0.0.1 & read x; kill $!; read x'
-    words = (*INJECT, "--namespace", asker, "-s", "web", "--run", "sh", "-c", script, SERVER)
+    script = f'read x; {way.python} -c "$0" {port} 127.0.0.1 & read x; kill $!; read x'
+    words = (*way.words, "--namespace", asker, "-s", "web", *way.run, "sh", "-c", script, SERVER)
     with telepresence.running(*words) as process:
         assert process.stdin is not None
         telepresence.wait_log("the pod is unready")
@@ -140,9 +147,7 @@ def test_a_swapped_port_that_leads_elsewhere_and_is_ready_from_the_start(
     swapped(asker, 8080)
     words = (*INJECT, "--namespace", asker, "-s", "web", "--expose", f"{port}:8080",
              "--no-ready-when-listening")  # fmt: skip
-    with telepresence.running(
-        *words, "--run", sys.executable, "-c", SERVER, str(port), "127.0.0.1"
-    ):
+    with telepresence.running(*words, *WAYS["inject-tcp"].server(port)):
         telepresence.wait_log("stage: process started")
         until_answer(asker, "http://web/y", "laptop /y")
         log = telepresence.log.read_text()
@@ -150,8 +155,8 @@ def test_a_swapped_port_that_leads_elsewhere_and_is_ready_from_the_start(
         assert "port 53 " not in log
 
 
-def test_containers_of_the_pod_reach_the_laptop_and_it_reaches_them(
-    telepresence: Telepresence, namespace: str
+def test_containers_of_the_pod_reach_the_program_and_it_reaches_them(
+    telepresence: Telepresence, namespace: str, way: Way
 ) -> None:
     to_pod, from_pod = free_port(), free_port()
     made = workload("web", replicas=1)
@@ -172,12 +177,12 @@ http.server.HTTPServer(("127.0.0.1", {to_pod}), Handler).serve_forever()
     # The sidecar has answered already when it finds that nobody listens here: so wait for that.
     curl = "curl -sS --retry 20 --retry-all-errors --retry-delay 1"
     script = (
-        f'{sys.executable} -c "$0" {from_pod} 127.0.0.1 & '
+        f'{way.python} -c "$0" {from_pod} 127.0.0.1 & '
         f"{curl} -o /dev/null http://localhost:{from_pod}/ && {curl} http://localhost:{to_pod}/"
     )
     ports = ("--to-pod", str(to_pod), "--from-pod", str(from_pod))
-    words = (*INJECT, "--namespace", namespace, "-s", "web", *ports)
-    done = telepresence(*words, "--run", "sh", "-c", script, SERVER)
+    words = (*way.words, "--namespace", namespace, "-s", "web", *ports)
+    done = telepresence(*words, *way.run, "sh", "-c", script, SERVER)
     assert done.out == "via sidecar: laptop /z", done.err
 
 
@@ -189,17 +194,19 @@ def test_a_port_that_is_taken_here(telepresence: Telepresence) -> None:
     assert f"cannot listen on 127.0.0.1:{port}" in done.said[0]
 
 
-def test_ports_of_the_pod_that_are_taken(telepresence: Telepresence, namespace: str) -> None:
+def test_ports_of_the_pod_that_are_taken(
+    telepresence: Telepresence, namespace: str, way: Way
+) -> None:
     made = workload("web", replicas=1)
     containers = made["spec"]["template"]["spec"]["containers"]
     beside = ["python3", "-m", "http.server", "8081"]
     containers.append({**containers[0], "name": "beside", "command": beside})
     apply(namespace, made)
     until_ready(namespace, "deployment/web")
-    words = (*INJECT, "--namespace", namespace, "-s", "web", "--expose")
-    done = telepresence(*words, "1234:9050", "--run", "true")
+    words = (*way.words, "--namespace", namespace, "-s", "web", "--expose")
+    done = telepresence(*words, "1234:9050", *way.run, "true")
     assert done.code == 2
     assert "port 9050 of the pod is the agent's own" in done.said[0]
     # The sidecar may be the second to come, and then it is the one that finds the port taken.
-    done = telepresence(*words, "1234:8081", "--run", "sleep", "3")
+    done = telepresence(*words, "1234:8081", *way.run, "sleep", "3")
     assert done.code == 0 or "the pod cannot listen on port 8081" in done.said[0]

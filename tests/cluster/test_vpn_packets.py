@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from datagrams import ASK, make_echo
 from laptop import Laptop, lent
-from rig import Telepresence, kubectl, objects
+from rig import Telepresence, kubectl
 
 
 @pytest.fixture
@@ -65,46 +66,10 @@ def test_what_the_pod_cannot_reach_cannot_be_reached_here_for_the_same_reason(
     assert done.out.split() == ["EHOSTUNREACH", "ENETUNREACH"], done.err
 
 
-UDP_SERVER = """
-import socket
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.bind(("", 7000))
-while True:
-    sock.sendto(*sock.recvfrom(65536))
-"""
-UDP_CLIENT = """
-import socket, sys
-for host in sys.argv[1:]:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(1)
-    for _ in range(10):  # a Service takes its time, and what came before is lost
-        sock.sendto(b"?", (host, 7000))
-        try:
-            sock.recv(1)
-            break
-        except (ConnectionRefusedError, TimeoutError):
-            pass
-    sock.close()
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.settimeout(10)
-    for size in (0, 1, 1400, 20_000):
-        sock.sendto(bytes(size), (host, 7000))
-        data, source = sock.recvfrom(65536)
-        assert (len(data), source) == (size, (host, 7000)), (size, len(data), source)
-    print(host)
-"""
-
-
 def test_datagrams_reach_pods_and_services(laptop: Laptop, namespace: str) -> None:
     """Unconnected, of every size; an answer comes from the address that was asked."""
-    kubectl("run", "udp", "-n", namespace, "--image", "localhost/sandbox-base:1", "--port", "7000",
-            "--image-pull-policy=IfNotPresent", "--", "python3", "-c", UDP_SERVER)  # fmt: skip
-    kubectl("expose", "pod", "udp", "-n", namespace, "--protocol=UDP", "--port=7000")
-    kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/udp", "--timeout=50s")
-    (pod,) = objects("pods", "-n", namespace)
-    (service,) = objects("services", "-n", namespace)
-    hosts = [pod["status"]["podIP"], service["spec"]["clusterIP"]]
-    assert laptop("--run", "python3", "-c", UDP_CLIENT, *hosts).out.split() == hosts
+    hosts = make_echo(namespace)
+    assert laptop("--run", "python3", "-c", ASK, *hosts).out.split() == hosts
 
 
 def iptables(directory: Path, variant: str) -> Path:

@@ -8,6 +8,7 @@ Never: waits longer than DEADLINE_S.
 import contextlib
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,20 @@ def workload(name: str, kind: str = "Deployment", replicas: int = 2, **more: Any
 def apply(namespace: str, *items: Json) -> None:
     body = {"apiVersion": "v1", "kind": "List", "items": list(items)}
     kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(body))
+
+
+def make_asker(namespace: str) -> None:
+    """A pod of the cluster that asks."""
+    pod = pod_template("asker", command=["sleep", "1000"])
+    body: Json = {"apiVersion": "v1", "kind": "Pod", **pod, "metadata": {"name": "asker"}}
+    apply(namespace, body)
+    kubectl("wait", "-n", namespace, "--for=condition=Ready", "pod/asker")
+
+
+def asked(namespace: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    """A command in that pod."""
+    command = ["kubectl", "exec", "-n", namespace, "asker", "--", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def get(namespace: str, what: str) -> Json:
