@@ -24,6 +24,7 @@ SWITCHES = frozenset((
     # podman's own
     "env-host", "http-proxy", "no-hostname", "no-hosts", "passwd", "read-only-tmpfs", "replace",
     "rmi", "rootfs", "tls-verify", "unsetenv-all",
+    "insecure-registry",  # nerdctl's own
 ))  # fmt: skip
 # The proxy container has the network, and so has these.
 _PROXYS = ("publish", "publish-all", "expose")

@@ -106,6 +106,20 @@ def test_podman_shares_neither_host_name_nor_lack_of_proxies() -> None:
     assert not any(word.startswith("--hostname") for word in user("nginx"))
 
 
+def test_nerdctl_is_told_what_docker_is() -> None:
+    """Its reference has each of these options; podman's own are not among them."""
+    for words in (("nginx",), ("-d", "--name", "web", "nginx"), ("-it", "nginx")):
+        assert user(*words, program="/usr/bin/nerdctl") == (
+            "/usr/bin/nerdctl", *user(*words, program="/usr/bin/docker")[1:]
+        )  # fmt: skip
+    made = plan("nginx", engine="/usr/bin/nerdctl")
+    argv = both("/usr/bin/nerdctl").run_proxy(made, divide(("nginx",)), (), SECRET)
+    options = {word.partition("=")[0] for word in argv[2 : argv.index(made.image)]}
+    assert options == {"--rm", "--interactive", "--name", "--hostname", "--user", "--cap-drop",
+                       "--cap-add", "--security-opt", "--sysctl", "--label",
+                       "--publish"}  # fmt: skip
+
+
 def test_a_port_is_at_the_containers_own_address_and_published() -> None:
     net = {"IPAddress": "172.17.0.2", "Gateway": "172.17.0.1"}
     ports = {"41041/tcp": [{"HostIp": "127.0.0.1", "HostPort": "32768"}]}

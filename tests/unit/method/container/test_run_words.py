@@ -24,6 +24,19 @@ def test_the_installed_engine_takes_values_where_we_think_so(engine: str) -> Non
         assert not short or SHORT[short] == name
 
 
+def test_nerdctl_takes_values_where_we_think_so() -> None:
+    """It is in no Debian; so by its command reference, of 2.0."""
+    switches = ("interactive tty sig-proxy detach rm init oom-kill-disable privileged read-only "
+                "rootfs insecure-registry")  # fmt: skip
+    valued = ("restart pull pid stop-signal init-binary net p dns add-host cpus memory cgroup-conf "
+              "device rdt-class user umask group-add security-opt cap-add systemd runtime sysctl "
+              "volume tmpfs mount volumes-from entrypoint workdir env-file name label annotation "
+              "cidfile pidfile log-driver ipc shm-size gpus ulimit verify cosign-key ipfs-address "
+              "namespace address snapshotter")  # fmt: skip
+    assert not [name for name in switches.split() if takes_value(name)]
+    assert not [name for name in valued.split() if not takes_value(SHORT.get(name, name))]
+
+
 @pytest.mark.parametrize(
     ("words", "proxy", "user", "command"),
     [
