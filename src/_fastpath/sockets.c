@@ -59,6 +59,11 @@ int socket_pair(int ends[2])
 		       ? -errno
 		       : 0;
 }
+
+void socket_unpaced(int fd)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
 #else
 static int prepared(int fd)
 {
@@ -92,6 +97,11 @@ int socket_pair(int ends[2])
 		close(ends[1]);
 	}
 	return rc;
+}
+
+void socket_unpaced(int fd)
+{
+	(void)fd;
 }
 #endif
 

@@ -412,6 +412,8 @@ int tunnel_attach_socket(struct tunnel *tunnel, int fd, uint64_t peer_received,
 
 	if (rc != 0)
 		free(carrier); /* without its socket */
+	else
+		socket_unpaced(fd);
 	return rc;
 }
 
