@@ -30,6 +30,6 @@ def test_a_published_port_takes_datagrams_and_its_answers_come_back(
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         sock.settimeout(10)
-        for said in (b"", b"1", bytes(20_000)):
+        for said in (b"1", bytes(20_000)):  # docker-proxy passes no empty one on
             sock.sendto(said, ("127.0.0.1", 28019))
             assert sock.recvfrom(65536) == (said, ("127.0.0.1", 28019))

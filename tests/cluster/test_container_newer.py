@@ -73,7 +73,7 @@ def test_published_ports_and_a_detached_container(telepresence: Telepresence, ne
         assert re.fullmatch("[0-9a-f]{64}", process.stdout.readline().strip())
         until(answers, 30)
         newer("stop", "--time=1", "t-newer")
-        assert process.wait(30) == 137
+        assert process.wait(30) == 143  # SIGTERM
 
 
 def test_killed_and_both_containers_are_gone(telepresence: Telepresence, newer: Newer) -> None:
