@@ -48,6 +48,16 @@ static ssize_t peek(int fd, uint8_t *replies, size_t room)
 	return n;
 }
 
+/* RFC 1928: what the answer names is the address that the server has connected from. */
+static void keep_local(struct flow *flow, const struct socks5_addr *bound)
+{
+	struct sockaddr_storage local;
+	socklen_t len;
+
+	if (bound->port != 0 && home_sockaddr(bound, flow->target.any.sa_family, &local, &len))
+		memcpy(&flow->local, &local, len);
+}
+
 /* Look at the replies that have come, and eat what is complete.  The first ones do not stay until
  * the last is there: a recv(2) that has something to give is not interrupted by a signal. */
 static int look(int fd, struct flow *flow)
@@ -75,6 +85,7 @@ static int look(int fd, struct flow *flow)
 	if (n > 0) {
 		(void)real(recv)(fd, replies, (size_t)n, MSG_DONTWAIT);
 		set_lowat(fd, flow->lowat);
+		keep_local(flow, &answer.addr);
 		return 0;
 	}
 	if (over)
@@ -254,6 +265,7 @@ int dial_connect(int fd, const struct sockaddr *target, socklen_t len)
 		return rc;
 	}
 	flow.state = FLOW_UP;
+	keep_local(&flow, &answer.addr);
 	(void)flow_put(fd, &flow);
 	return 0;
 }

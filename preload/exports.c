@@ -25,6 +25,11 @@ EXPORT(int, getpeername)(int fd, struct sockaddr *addr, socklen_t *len)
 	return tp_getpeername(fd, addr, len);
 }
 
+EXPORT(int, getsockname)(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return tp_getsockname(fd, addr, len);
+}
+
 EXPORT(int, getsockopt)(int fd, int level, int option, void *value, socklen_t *len)
 {
 	return tp_getsockopt(fd, level, option, value, len);

@@ -25,6 +25,8 @@ static long on_sockets(long number, const long a[6], int *known)
 		return connect(fd, (const struct sockaddr *)a[1], (socklen_t)a[2]);
 	case SYS_getpeername:
 		return getpeername(fd, (struct sockaddr *)a[1], (socklen_t *)a[2]);
+	case SYS_getsockname:
+		return getsockname(fd, (struct sockaddr *)a[1], (socklen_t *)a[2]);
 	case SYS_getsockopt:
 		return getsockopt(fd, (int)a[1], (int)a[2], (void *)a[3], (socklen_t *)a[4]);
 	case SYS_listen:

@@ -45,6 +45,7 @@ struct flow {
 	bool nameserver;  /* RELAYED: target is one of the laptop's name servers */
 	int32_t other;	  /* RELAYED: the CONTROL descriptor; CONTROL: one that it is for */
 	union flow_address relay; /* RELAYED: where its datagrams go */
+	union flow_address local; /* UP: the pod's end, of the target's family; or AF_UNSPEC */
 };
 
 /* How many are PENDING or FAILED; zero lets every other call pass at once. */

@@ -142,6 +142,25 @@ int tp_getpeername(int fd, struct sockaddr *addr, socklen_t *len)
 	return 0;
 }
 
+int tp_getsockname(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	socklen_t room = len == NULL ? 0 : *len;
+	int before = errno;
+	struct flow flow;
+
+	if (flow_state(fd) == FLOW_PENDING)
+		(void)dial_look(fd);
+	if (real(getsockname)(fd, addr, len) == -1)
+		return -1;
+	if (flow_state(fd) == FLOW_UP && flow_read(fd, &flow) &&
+	    flow.local.any.sa_family != AF_UNSPEC) {
+		memcpy(addr, &flow.local, room < flow.target_len ? room : flow.target_len);
+		*len = flow.target_len;
+	}
+	errno = before;
+	return 0;
+}
+
 int tp_getsockopt(int fd, int level, int option, void *value, socklen_t *len)
 {
 	int before = errno, rc;
@@ -243,7 +262,7 @@ int tp_listen(int fd, int backlog)
 	socklen_t len = sizeof bound;
 
 	if (shim_settings != NULL && !shim_settings->inbound &&
-	    getsockname(fd, (struct sockaddr *)&bound, &len) == 0 &&
+	    real(getsockname)(fd, (struct sockaddr *)&bound, &len) == 0 &&
 	    (bound.ss_family == AF_INET || bound.ss_family == AF_INET6) &&
 	    !home_is_loopback((struct sockaddr *)&bound))
 		return fail(EPERM);

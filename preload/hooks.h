@@ -12,6 +12,7 @@
 /* hooks.c */
 int tp_connect(int fd, const struct sockaddr *addr, socklen_t len);
 int tp_getpeername(int fd, struct sockaddr *addr, socklen_t *len);
+int tp_getsockname(int fd, struct sockaddr *addr, socklen_t *len);
 int tp_getsockopt(int fd, int level, int option, void *value, socklen_t *len);
 int tp_close(int fd);
 int tp_dup(int fd);

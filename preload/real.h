@@ -17,7 +17,7 @@
 	X(execvpe) X(fclose) X(fcntl) X(fcntl64) X(fexecve) X(getaddrinfo) \
 	X(gethostbyaddr) X(gethostbyaddr_r) X(gethostbyname) X(gethostbyname2) \
 	X(gethostbyname2_r) X(gethostbyname_r) X(getnameinfo) X(getpeername) \
-	X(getsockopt) X(kevent) X(kevent64) X(listen) X(poll) X(posix_spawn) X(posix_spawnp) X(ppoll) \
+	X(getsockname) X(getsockopt) X(kevent) X(kevent64) X(listen) X(poll) X(posix_spawn) X(posix_spawnp) X(ppoll) \
 	X(pselect) X(read) X(readv) X(recv) X(recvfrom) X(recvmmsg) X(recvmsg) \
 	X(res_nmkquery) X(select) X(send) X(sendmmsg) X(sendmsg) X(sendto) X(syscall) \
 	X(write) X(writev)

@@ -49,6 +49,20 @@ static bool find_peer(struct supervisor *sup, int fd, union target *out)
 	return found != NULL;
 }
 
+/* From where it is connected there. */
+static bool find_own(struct supervisor *sup, int fd, union target *out)
+{
+	union target far;
+	socklen_t len = sizeof far;
+	const struct peer *peer = peers_find(sup->peers, fd);
+
+	if (peer == NULL || peer->local.any.sa_family == AF_UNSPEC ||
+	    getpeername(fd, &far.any, &len) == -1)
+		return false;
+	*out = peer->local;
+	return true;
+}
+
 static bool write_name(const struct call *call, const union target *name)
 {
 	socklen_t len = target_len(name);
@@ -60,12 +74,14 @@ static bool write_name(const struct call *call, const union target *name)
 	       caller_write(call->thread, call->args[2], &len, sizeof len) == 0;
 }
 
-static void on_getpeername(struct supervisor *sup, const struct call *call)
+/* getpeername(2) or getsockname(2), by what finds the name. */
+static void on_name(struct supervisor *sup, const struct call *call,
+		    bool (*find)(struct supervisor *sup, int fd, union target *out))
 {
 	int fd = caller_take_fd(call->thread, (int)call->args[0]);
-	union target peer;
-	bool ours = fd >= 0 && find_peer(sup, fd, &peer) && notify_alive(sup->listener, call->id) &&
-		    write_name(call, &peer);
+	union target name;
+	bool ours = fd >= 0 && find(sup, fd, &name) && notify_alive(sup->listener, call->id) &&
+		    write_name(call, &name);
 
 	if (fd >= 0)
 		close(fd);
@@ -100,7 +116,10 @@ void calls_take(struct supervisor *sup, const struct call *call)
 		on_connect(sup, call);
 		break;
 	case SYS_getpeername:
-		on_getpeername(sup, call);
+		on_name(sup, call, find_peer);
+		break;
+	case SYS_getsockname:
+		on_name(sup, call, find_own);
 		break;
 	case SYS_getsockopt:
 		on_socket_error(sup, call);

@@ -144,7 +144,8 @@ static void succeed(struct detour *detour)
 		return;
 	}
 	detour->far.fd = -1;
-	*place = (struct peer){detour->cookie, target_len(&detour->target), true, detour->target};
+	*place = peers_make(detour->cookie, &detour->target, &detour->talk.answer.addr);
+	place->unannounced = true;
 	drop(detour);
 }
 

@@ -88,7 +88,7 @@ static void finish(struct dial *dial, int error)
 		dissolve(dial->watch.fd);
 	place = error == 0 ? peers_place(dial->sup->peers, dial->watch.fd) : NULL;
 	if (place != NULL)
-		*place = (struct peer){dial->cookie, target_len(&dial->target), false, dial->target};
+		*place = peers_make(dial->cookie, &dial->target, &dial->talk.answer.addr);
 	heard = tell(dial, error);
 	if (place != NULL)
 		place->unannounced = !heard;

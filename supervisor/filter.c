@@ -67,6 +67,7 @@ static const struct sock_filter program[] = {
 	ASK_AT(SYS_execve), /* for the log */
 	ASK_AT(SYS_execveat),
 	ASK_AT(SYS_getpeername),
+	ASK_AT(SYS_getsockname),
 	/* getsockopt(SO_ERROR), with which programs learn how a connect has ended. */
 	SKIP_UNLESS(SYS_getsockopt, 6), LOAD(LOW(1)), SKIP_UNLESS(SOL_SOCKET, 3), LOAD(LOW(2)),
 	SKIP_UNLESS(SO_ERROR, 1), ASK, ALLOW,

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "home.h"
+
 #ifndef SO_COOKIE
 #define SO_COOKIE 57
 #endif
@@ -60,6 +62,17 @@ struct peer *peers_place(struct peer *peers, int fd)
 	if (own.any.sa_family == AF_INET)
 		return &peers[own.v4.sin_port];
 	return own.any.sa_family == AF_INET6 ? &peers[own.v6.sin6_port] : NULL;
+}
+
+struct peer peers_make(uint64_t cookie, const union target *target, const struct socks5_addr *bound)
+{
+	struct peer peer = {.cookie = cookie, .len = target_len(target), .target = *target};
+	struct sockaddr_storage local;
+	socklen_t len;
+
+	if (bound->port != 0 && home_sockaddr(bound, target->any.sa_family, &local, &len))
+		memcpy(&peer.local, &local, len);
+	return peer;
 }
 
 struct peer *peers_find(struct peer *peers, int fd)

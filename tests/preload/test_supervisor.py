@@ -18,7 +18,7 @@ import pytest
 from fake_pod import CONNECT, FakePod
 from shim_rig import ECHO, ECHO6, FORBIDDEN, FREE, HELD, REFUSED, SMTP, UNREACHABLE, WEB, MakePod
 from supervisor_rig import PROGRAMS, Done, Supervisor
-from test_talk import TEMPERS, WAYS
+from test_talk import NEAR_END, TEMPERS, WAYS
 
 
 @pytest.fixture
@@ -109,12 +109,25 @@ def test_ipv6_and_names_of_peers(talk: Callable[..., Done], pod: FakePod, how: s
     assert "peer 2001:db8::7 80 length 28\n" in said
     assert "echo 0123456789" in said
     copies = talk("copies", ECHO[0], pod.settings()).out
-    assert copies.count("peer 198.18.0.2 80 length 16\n") == 4
+    assert copies.count("peer 198.18.0.2 80 length 16\n") == 5
     assert talk("child", ECHO[0], pod.settings()).out.count("peer 198.18.0.2 80 length 16\n") == 3
 
 
 def test_what_the_target_says_first_is_kept(talk: Callable[..., Done], pod: FakePod) -> None:
     assert "echo 220 hello\n0123456789" in talk("blocking", SMTP[0], pod.settings()).out
+
+
+def test_the_sockets_own_address_is_the_pods(supervisor: Supervisor, make_pod: MakePod) -> None:
+    argv = ["/usr/bin/python3", "-c", NEAR_END, ECHO[0], "0"]
+    done = supervisor.run(argv, make_pod(bound="10.0.0.1").settings())
+    assert done.out == "('10.0.0.1', 4321) ('10.0.0.1', 4321)\n127.0.0.1\n"
+    slow = make_pod(bound="10.0.0.1", held={HELD}, release_on=ECHO)
+    argv[-2:] = [HELD[0], "9"]
+    release = threading.Timer(1.5, slow.release)  # by then it is on the way of detour.c
+    release.start()
+    done = supervisor.run(argv, slow.settings())
+    release.join()
+    assert done.out.startswith("('10.0.0.1', 4321) ")
 
 
 def test_a_connect_that_takes_long_keeps_no_other_waiting(

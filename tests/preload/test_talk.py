@@ -80,6 +80,35 @@ def test_ipv6_goes_through_a_server_on_ipv4(each_rig: Rig, pod: FakePod, how: st
     assert "echo 0123456789" in done.stdout
 
 
+NEAR_END = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], 80), float(sys.argv[2]) or None)
+print(s.getsockname()[:2], s.dup().getsockname()[:2])
+u = socket.socket(); u.bind(('127.0.0.1', 0)); print(u.getsockname()[0])
+"""
+
+
+@pytest.mark.parametrize("timeout", ["0", "9"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_sockets_own_address_is_the_pods(
+    rig: Rig, make_pod: MakePod, timeout: str, strict: bool
+) -> None:
+    pods = make_pod(bound="10.0.0.1", strict=strict)
+    argv = ["python3", "-c", NEAR_END, ECHO[0], timeout]
+    said = "('10.0.0.1', 4321) ('10.0.0.1', 4321)\n127.0.0.1\n"
+    assert rig.run(argv, pods.settings()).stdout == said
+    argv[-2] = ECHO6[0]
+    said = said.replace("10.0.0.1", "::ffff:10.0.0.1")
+    assert rig.run(argv, pods.settings()).stdout == said
+
+
+def test_without_one_it_is_the_laptops(rig: Rig, make_pod: MakePod) -> None:
+    """An address that the socket's family cannot express."""
+    argv = ["python3", "-c", NEAR_END, ECHO[0], "0"]
+    done = rig.run(argv, make_pod(bound="2001:db8::1").settings())
+    assert done.stdout.startswith("('127.0.0.1', ")
+
+
 def test_copies_of_a_descriptor_know_the_peer(each_rig: Rig, pod: FakePod) -> None:
     done = each_rig.run(["talk", "copies", ECHO[0], "80"], pod.settings())
     assert done.stdout.count("peer 198.18.0.2 80 length 16\n") == 5
