@@ -3,16 +3,15 @@ privileges and the engine are the real ones; pfctl and DIOCNATLOOK are pf/'s, be
 connections and its connection tracking knows where they were meant to go.
 """
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pf_folder import FORGETTING, TOKEN, lay_out, record
 
 from test_redirect import PRELUDE
 
-HERE = Path(__file__).parent
 SERVER = "198.18.0.53"  # the laptop's name server
 LAPTOP = f"""
 link set lo up
@@ -33,9 +32,8 @@ from pathlib import Path
 from telepresence.method.vpn import firewall as module
 from telepresence.method.vpn.doors import open_doors
 from telepresence.method.vpn.ownsockets import PORT_MARKS, open_marked
-module.HELPER = Path({str(HERE / "pf" / "as_macos.py")!r})
+module.HELPER = Path(sys.argv[1], "as_macos.py")
 NET, HOST = ipaddress.ip_network, ipaddress.ip_address
-os.environ["PATH"] = sys.argv[1] + ":" + os.environ["PATH"]
 def into_the_laptop():
     assert ctypes.CDLL(None).unshare(0x40000000) == 0  # CLONE_NEWNET, of this thread
     ip({LAPTOP!r})
@@ -80,25 +78,7 @@ WITHOUT = "UDP, and for connects that fail as the pod's do (they are reset later
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Where pfctl is, and all that is to be known of it."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in ("pfctl", "dscacheutil", "killall"):
-        text = (HERE / "pf" / "pfctl.py").read_text() if name == "pfctl" else OTHER
-        (folder / name).write_text(f"#!{sys.executable}\n{text}")
-        (folder / name).chmod(0o755)
-    (folder / "interfaces").write_text("lo0\n")
-    (folder / "rules").write_text('scrub-anchor "com.apple/*" all\nanchor "com.apple/*" all\n')
-    (folder / "nat").write_text('nat-anchor "com.apple/*" all\nrdr-anchor "com.apple/*" all\n')
-    (folder / "nft").touch()
-    return folder
-
-
-OTHER = """
-import json, sys
-from pathlib import Path
-with (Path(sys.argv[0]).parent / "record").open("a") as record:
-    record.write(json.dumps([[Path(sys.argv[0]).name, *sys.argv[1:]], []]) + chr(10))
-"""
+    return lay_out(tmp_path / "bin")
 
 
 def run(program: str, folder: Path) -> list[str]:
@@ -111,11 +91,6 @@ def run(program: str, folder: Path) -> list[str]:
         pytest.skip(f"no user namespaces here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
-
-
-def record(folder: Path) -> list[str]:
-    lines = (folder / "record").read_text().splitlines()
-    return [" ".join(json.loads(line)[0]) for line in lines]
 
 
 def test_connections_go_where_they_were_meant_to_and_the_rules_go_at_the_end(place: Path) -> None:
@@ -138,17 +113,16 @@ async def test(firewall):
         sock.close()
 run(test)
 """, place) == [WITHOUT, *["b'hello' True"] * 3, "refused", "True", "nft: nothing"]  # fmt: skip
-    flush = ["dscacheutil -flushcache", "killall -HUP mDNSResponder"]
     said = record(place)
     anchors = [line.split()[1] for line in said if line.endswith("/dev/stdin")]
     assert [anchor.rpartition("-")[0] for anchor in anchors] == [
         "com.apple/telepresence-14336-6", "com.apple/telepresence-14336-4",
     ]  # fmt: skip
     looked = ["-s Interfaces -i lo -v", "-s rules", "-s nat"]
-    started = [*looked, f"-a {anchors[0]} -f /dev/stdin", "-E", *flush,
-               f"-a {anchors[1]} -f /dev/stdin", *flush]  # fmt: skip
-    ended = [f"-a {anchors[0]} -F all", "-X 4235676552202453487", *flush,
-             f"-a {anchors[1]} -F all", *flush]  # fmt: skip
+    started = [*looked, f"-a {anchors[0]} -f /dev/stdin", "-E", *FORGETTING,
+               f"-a {anchors[1]} -f /dev/stdin", *FORGETTING]  # fmt: skip
+    ended = [f"-a {anchors[0]} -F all", f"-X {TOKEN}", *FORGETTING,
+             f"-a {anchors[1]} -F all", *FORGETTING]  # fmt: skip
     assert said == [*started, *ended]
 
 
@@ -186,14 +160,16 @@ async def test(firewall):
     except module.MethodError as error:
         print(error)
     for _ in range(500):
-        if not ruleset() and "-X" in Path(sys.argv[1], "record").read_text():
+        said = Path(sys.argv[1], "record").read_text()
+        if not ruleset() and "-X" in said and "mDNSResponder" in said.splitlines()[-1]:
             break
         await asyncio.sleep(0.01)
 run(test)
 """, place)[1:] == [
         "the process with the firewall rules is gone, and its rules with it", "nft: nothing",
     ]  # fmt: skip
-    assert record(place).count("-X 4235676552202453487") == 1
+    assert record(place)[-2:] == FORGETTING
+    assert record(place).count(f"-X {TOKEN}") == 1
 
 
 def test_names_are_captured_and_our_own_questions_are_not(place: Path) -> None:

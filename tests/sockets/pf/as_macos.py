@@ -1,6 +1,6 @@
 """Runs privileged.py as on macOS: sshuttle takes its Mac's side, and a kernel answers DIOCNATLOOK.
 
-Called by: firewall.py of the tests in test_pf.py, in privileged.py's place.
+Called by: firewall.py, in privileged.py's place (pf_folder.py).
 Owns: nothing.
 Never: knows what telepresence makes of an answer.  The kernel is Linux's: what its connection
 tracking has of the redirected connection, in the bytes that xnu's bsd/net/pfvar.h prescribes.
@@ -13,11 +13,11 @@ import socket
 import struct
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 assert subprocess  # it looks at the platform when it is imported
-ROOT = Path(__file__).resolve().parents[3]
 # struct pfioc_natlook: four addresses of 16 bytes, four ports in 4 bytes each, af, proto,
 # proto_variant, direction: 84 bytes.  _IOWR('D', 23): IOC_INOUT 0xc0000000.
 DIOCNATLOOK = 0xC0000000 | 84 << 16 | ord("D") << 8 | 23
@@ -58,4 +58,8 @@ from sshuttle.methods import pf  # noqa: E402 # as on macOS
 assert type(pf.pf).__name__ == "Darwin"
 pf._pf_fd = DEVICE
 pf.ioctl = ioctl
-runpy.run_path(str(ROOT / "src/telepresence/method/vpn/privileged.py"), run_name="__main__")
+os.environ["PATH"] = f"{Path(__file__).parent}:{os.environ['PATH']}"  # sudo has its own
+found = find_spec("telepresence.method.vpn.privileged")
+assert found is not None
+assert found.origin is not None
+runpy.run_path(found.origin, run_name="__main__")

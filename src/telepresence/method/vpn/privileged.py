@@ -206,6 +206,7 @@ def undo(method_name: str, said: bytes, tokens: bytes, packets: PacketRules) -> 
                 method.restore_firewall(port, family, False, None, None)
             except Exception as exc:  # noqa: BLE001 # the other family has to go as well
                 print(f"{type(exc).__name__}: {exc}", file=sys.stderr)  # noqa: T201
+    forget()
 
 
 def hand_on(to: int, alive: int, lookups: list[pfrules.Lookup]) -> tuple[bytes, bytes]:
