@@ -28,7 +28,8 @@ class NamesPod(FakePod):
         super().__post_init__()
         self.asked: list[tuple[str, str]] = []
 
-    def _relay(self, sock: socket.socket) -> None:
+    def _relay(self, sock: socket.socket, only: Target | None) -> None:
+        assert only is None  # the supervisor's associations are for any target
         inlet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         inlet.bind(("127.0.0.1", 0))
         self._start(self._serve_datagrams, inlet)
