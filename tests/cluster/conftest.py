@@ -15,7 +15,7 @@ import pytest
 
 import engine_rig
 from rig import Telepresence, kubectl, objects
-from volume_scene import deployment, volume_objects
+from volume_scene import deployment, left_of_volumes, volume_objects
 from workloads import apply, made_namespace, make_asker, until_ready
 
 
@@ -57,6 +57,7 @@ def telepresence(tmp_path: Path) -> Iterator[Telepresence]:
         assert not subprocess.run(forwards, stdout=subprocess.PIPE, check=False).stdout, (
             "a session left its port-forward"
         )
+        assert not left_of_volumes(name), "a session left a mount, or a process of one"
 
 
 @pytest.fixture

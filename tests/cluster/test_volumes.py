@@ -6,38 +6,24 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rig import DEADLINE_S, Telepresence
+from volume_scene import left_of_volumes, mounts_of
 
 INJECT = ("--method", "inject-tcp")
 ACCOUNT = "$TELEPRESENCE_ROOT/var/run/secrets/kubernetes.io/serviceaccount"
 
 
-def mounts_of(pod: str) -> list[str]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [line for line in lines if f" fuse.sshfs {pod}:" in line]
-
-
-def processes_of(pod: str) -> str:
-    found = subprocess.run(["pgrep", "-af", f"sshfs.* {pod}:"], stdout=subprocess.PIPE, text=True)
-    return found.stdout
-
-
 @pytest.fixture
 def pod(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A pod's name, of which no mount and no sshfs may be left."""
+    """A pod's name, of which no mount and no sshfs may be left, whoever was killed."""
     name = f"t-vol-{abs(hash(request.node.name)) % 10**8}"
     yield name
-    deadline = time.monotonic() + 10
-    while (mounts_of(name) or processes_of(name)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not mounts_of(name)
-    assert not processes_of(name)
+    assert not left_of_volumes(name)
 
 
 def test_the_service_accounts_token_can_be_read_and_used(

@@ -7,6 +7,8 @@ Never: writes to the node but for the directory that it is given.
 
 import base64
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,26 @@ PLACES = {
     "downward": "/etc/podinfo", "empty": "/scratch", "host": "/host", "claim": "/claim",
 }  # fmt: skip
 READ_ONLY = {"config", "secret", "projected", "downward"}
+
+
+def mounts_of(pod: str) -> list[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if f" fuse.sshfs {pod}:" in line]
+
+
+def processes_of(pod: str) -> str:
+    found = subprocess.run(["pgrep", "-af", f"sshfs.* {pod}:"], stdout=subprocess.PIPE, text=True)
+    return found.stdout
+
+
+def left_of_volumes(pod: str) -> list[str]:
+    """Its mounts and their processes, once they have had time to end."""
+    deadline = time.monotonic() + 10
+    while (left := [*mounts_of(pod), *processes_of(pod).splitlines()]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.05)
+    return left
 
 
 def volume_objects(namespace: str, host: Path) -> list[Json]:
