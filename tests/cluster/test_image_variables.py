@@ -1,6 +1,8 @@
 """What the image of a swapped container defines, which only a pod that runs it tells."""
 
+import base64
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,29 @@ def test_they_are_there_with_the_printed_role_and_no_more(
     held = json.loads((telepresence.directory / "e.json").read_text())
     assert held["PEM"] == OF_IMAGE["PEM"]
     assert OF_IMAGE["QUOTES"] not in telepresence.log.read_text()
+
+
+def test_all_is_as_the_workloads_own_container_has_it(
+    telepresence: Telepresence, namespace: str, image: str
+) -> None:
+    """Byte for byte, whatever Kubernetes makes of a Secret that is no text."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "raw"},
+              "data": {"RAW": base64.b64encode(b"a\xff\xfe\nb").decode()}}  # fmt: skip
+    made = runs(image)
+    (main,) = made["spec"]["template"]["spec"]["containers"]
+    main["envFrom"] = [{"secretRef": {"name": "raw"}}]
+    apply(namespace, secret, made)
+    until_ready(namespace, "deployment/web")
+    read = ["kubectl", "exec", "-n", namespace, "deployment/web", "--", "cat", "/proc/self/environ"]
+    own = subprocess.run(read, check=True, capture_output=True, timeout=60).stdout.split(b"\0")
+    ours = telepresence.directory / "environ"
+    done = telepresence(*INJECT, "--namespace", namespace, "-s", "web",
+                        "--run", "cp", "/proc/self/environ", str(ours))  # fmt: skip
+    assert done.code == 0, done.err
+    kept = {b"PATH", b"HOME", b"HOSTNAME", b"PYTHONHOME"}
+    expected = {entry for entry in own if entry and entry.partition(b"=")[0] not in kept}
+    assert any(entry.startswith(b"RAW=a") and entry.endswith(b"\nb") for entry in expected)
+    assert expected <= set(ours.read_bytes().split(b"\0"))
 
 
 def test_a_statefulsets_too_and_what_stands_in_the_way_is_said(
