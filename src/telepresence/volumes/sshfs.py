@@ -69,16 +69,16 @@ async def _is_old(sshfs: str) -> bool:
     return b"SSHFS version 2." in said
 
 
-def frozen(mount: MountPoint, volumes: tuple[MountPoint, ...]) -> str:
-    """The read-only volumes in a mount that is not, for sftp/refuse.c.
+def modes(mount: MountPoint, mounts: tuple[MountPoint, ...]) -> str:
+    """What of a mount may be changed, for sftp/refuse.c; nothing where the kernel sees to it.
 
-    A directory is a mount of its own; a file cannot be.  Kubernetes allows no colon in the path of
-    a mount (Pod v1 core, VolumeMount)."""
+    Kubernetes allows no colon in the path of a mount (Pod v1 core, VolumeMount)."""
     if mount.read_only:
         return ""
     top = mount.path.rstrip(b"/")
-    inside = (v.path for v in volumes if v.read_only and v.path.startswith(top + b"/"))
-    return "".join(os.fsdecode(path.removeprefix(top)) + ":" for path in sorted(inside))
+    inside = (m for m in mounts if m.path == mount.path or m.path.startswith(top + b"/"))
+    paths = {os.fsdecode(m.path.removeprefix(top)).rstrip("/"): m.read_only for m in inside}
+    return "".join(f"{'r' if frozen else 'w'}{path}:" for path, frozen in sorted(paths.items()))
 
 
 async def _start(
@@ -117,7 +117,7 @@ class Sshfs:
         pod: str,
         mount: MountPoint,
         place: Path,
-        volumes: tuple[MountPoint, ...],
+        mounts: tuple[MountPoint, ...],
         *,
         is_shared: bool = False,
     ) -> "Sshfs":
@@ -127,22 +127,22 @@ class Sshfs:
         program = find_sshfs() or "sshfs"
         options = options_for(mount, is_shared=is_shared, is_old=await _is_old(program))
         words = [program, "-f", "-o", options, f"{pod}:{os.fsdecode(mount.path)}", str(place)]
-        refused = frozen(mount, volumes)
+        allowed = modes(mount, mounts)
         near, far = socket.socketpair()
         try:
             with far:
                 far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-                process = await _start(words, far, far, TELEPRESENCE_FROZEN=refused)
+                process = await _start(words, far, far, TELEPRESENCE_MODES=allowed)
         except BaseException as exc:
             near.close()
             if isinstance(exc, OSError):
                 raise MethodError(f"cannot start sshfs: {exc.strerror}") from exc
             raise
-        return cls(process, near, place, (mount, refused))
+        return cls(process, near, place, (mount, allowed))
 
-    def fits(self, mount: MountPoint, volumes: tuple[MountPoint, ...]) -> bool:
+    def fits(self, mount: MountPoint, mounts: tuple[MountPoint, ...]) -> bool:
         """Whether it was started for just these."""
-        return self._asked == (mount, frozen(mount, volumes))
+        return self._asked == (mount, modes(mount, mounts))
 
     async def connect(self, stream: socket.socket, volumes: tuple[MountPoint, ...]) -> None:
         """Let it speak with the far end of the stream, which is used up.  MethodError."""

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -29,12 +30,26 @@ def lies_in(mount: MountPoint, other: MountPoint) -> bool:
     return mount.path.startswith(other.path.rstrip(b"/") + b"/")
 
 
-def parts(mounts: tuple[MountPoint, ...]) -> list[MountPoint]:
-    """The mounts that are needed: the root, then each volume that is writable where what is above
-    it is not, or the other way round.  SFTP has no word for EROFS; a read-only mount has."""
+def shown(mounts: tuple[MountPoint, ...]) -> tuple[MountPoint, ...]:
+    """The root and the volumes."""
+    return tuple(mount for mount in mounts if mount.path == b"/" or is_volume(mount))
+
+
+def parts(
+    mounts: tuple[MountPoint, ...], *, says_erofs: bool = sys.platform == "linux"
+) -> list[MountPoint]:
+    """The mounts that are needed.  SFTP has no word for EROFS; a read-only mount has, and so has
+    our sshfs where it can be taught (sftp/refuse.c): then one mount does for all.
+
+    Else the root, then each volume that is writable where what is above it is not, or the other way
+    round."""
     root = next((m for m in mounts if m.path == b"/"), MountPoint(path=b"/", read_only=False))
+    volumes = sorted(filter(is_volume, mounts), key=lambda m: m.path)
+    if says_erofs:
+        is_frozen = root.read_only and all(volume.read_only for volume in volumes)
+        return [MountPoint(path=b"/", read_only=is_frozen)]
     chosen = [root]
-    for mount in sorted(filter(is_volume, mounts), key=lambda m: m.path):
+    for mount in volumes:
         above = [part for part in chosen if lies_in(mount, part)]
         if max(above, key=lambda part: len(part.path)).read_only != mount.read_only:
             chosen.append(mount)
@@ -75,11 +90,11 @@ class Tree:
         return self
 
     async def _start_first(self, mounts: tuple[MountPoint, ...]) -> Sshfs:
-        return await self._start(parts(mounts)[0], tuple(filter(is_volume, mounts)))
+        return await self._start(parts(mounts)[0], shown(mounts))
 
-    async def _start(self, mount: MountPoint, volumes: tuple[MountPoint, ...]) -> Sshfs:
+    async def _start(self, mount: MountPoint, mounts: tuple[MountPoint, ...]) -> Sshfs:
         place = self._place / os.fsdecode(mount.path.lstrip(b"/"))
-        sshfs = await Sshfs.start(self._pod.name, mount, place, volumes, is_shared=self._is_shared)
+        sshfs = await Sshfs.start(self._pod.name, mount, place, mounts, is_shared=self._is_shared)
         self._sshfs.append(sshfs)
         return sshfs
 
@@ -99,7 +114,7 @@ class Tree:
 
     async def _mount_all(self, open_service: OpenService, mounts: tuple[MountPoint, ...]) -> None:
         """Each after the one that it lies in, and at the same time as all others."""
-        volumes = tuple(filter(is_volume, mounts))
+        volumes, mounts = tuple(filter(is_volume, mounts)), shown(mounts)
         root, *rest = parts(mounts)
         begun: list[tuple[MountPoint, asyncio.Future[None]]] = []
 
@@ -108,10 +123,10 @@ class Tree:
 
         async def mount(one: MountPoint, above: Awaitable[None]) -> None:
             await above
-            sshfs = await self._start(one, volumes)
+            sshfs = await self._start(one, mounts)
             await asyncio.gather(connect(sshfs), sshfs.ready())
 
-        first = await self._fitting(root, volumes)
+        first = await self._fitting(root, mounts)
         # Mounted it is without, and whoever looks into it waits: no round trip for a program that
         # does not.
         self._connecting = asyncio.ensure_future(connect(first))
@@ -139,15 +154,15 @@ class Tree:
             elif result is not None:
                 raise result
 
-    async def _fitting(self, root: MountPoint, volumes: tuple[MountPoint, ...]) -> Sshfs:
+    async def _fitting(self, root: MountPoint, mounts: tuple[MountPoint, ...]) -> Sshfs:
         """The first one, or one in its place if the pod is not what its specification says."""
         assert self._first is not None
         first = await self._first
-        if first.fits(root, volumes):
+        if first.fits(root, mounts):
             return first
         log.info("the root is mounted anew: the pod's mounts are not those of its specification")
         await first.close()
-        return await self._start(root, volumes)
+        return await self._start(root, mounts)
 
     async def ready(self) -> str:
         """Wait until all is mounted; returns what the user should hear if that is not so.

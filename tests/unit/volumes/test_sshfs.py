@@ -38,7 +38,7 @@ from sftp_wire import (
 
 from telepresence.agent.services import ANY_USER, SFTP_SERVER
 from telepresence.values import MountPoint
-from telepresence.volumes.sshfs import frozen, options_for
+from telepresence.volumes.sshfs import modes, options_for
 
 
 @pytest.fixture(autouse=True)
@@ -337,14 +337,16 @@ def test_homebrews_older_sshfs_is_spoken_to_in_its_words() -> None:
     assert old - new == {"slave", "cache_timeout=2"}
 
 
-def test_read_only_volumes_are_named_to_the_mount_that_has_them() -> None:
+def test_what_may_be_changed_is_told_to_the_mount_that_has_it() -> None:
     volumes = tuple(
         MountPoint(path=path, read_only=read_only)
         for path, read_only in ((b"/a/one", True), (b"/b", False), (b"/b/two", True))
     )
-    assert frozen(WRITABLE, volumes) == "/a/one:/b/two:"
-    assert frozen(volumes[1], volumes) == "/two:"
-    assert frozen(MountPoint(path=b"/", read_only=True), volumes) == ""
+    assert modes(WRITABLE, volumes) == "r/a/one:w/b:r/b/two:"
+    frozen = MountPoint(path=b"/", read_only=True)
+    assert modes(WRITABLE, (frozen, *volumes)) == "r:r/a/one:w/b:r/b/two:"
+    assert modes(volumes[1], volumes) == "w:r/two:"
+    assert modes(frozen, volumes) == ""
 
 
 @pytest.mark.parametrize("target", ["x86_64-macos.11.0", "aarch64-macos.11.0"])

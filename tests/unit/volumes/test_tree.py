@@ -48,8 +48,12 @@ def test_what_differs_from_the_mount_above_is_a_mount_of_its_own() -> None:
         mount("/data", ro=False), mount("/data/keys", ro=True), mount("/data/more", ro=False),
         mount("/database", ro=True), mount("/etc/hosts", ro=False),
     )  # fmt: skip
-    assert [part.path for part in parts(mounts)] == [b"/", b"/data", b"/data/keys"]
-    assert [part.path for part in parts(())] == [b"/"]
+    apart = parts(mounts, says_erofs=False)
+    assert [part.path for part in apart] == [b"/", b"/data", b"/data/keys"]
+    assert parts(mounts, says_erofs=True) == [mount("/", ro=False)]
+    frozen = (mount("/", ro=True), mount("/config", ro=True))
+    assert parts(frozen, says_erofs=True) == [mount("/", ro=True)]
+    assert parts((), says_erofs=True) == parts((), says_erofs=False) == [mount("/", ro=False)]
 
 
 @pytest.fixture
@@ -170,6 +174,45 @@ with open(sys.argv[1], "r+") as file:
 
     inside(servers, (), look)
     assert (tmp_path / "x").read_text() == "y"
+
+
+def test_every_change_of_a_read_only_volume_is_refused_and_none_beside_it(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """Here the far end would allow it all: the refusal is the mount's."""
+    for name in ("config", "config-of-another", "config/deep/scratch"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "x").write_text("kept")
+    mounts = (mount("/", ro=False), mount(f"{tmp_path}/config", ro=True),
+              mount(f"{tmp_path}/config/deep/scratch", ro=False))  # fmt: skip
+
+    def changes(folder: Path) -> dict[str, Callable[[], object]]:
+        return {
+            "create": lambda: (folder / "new").write_text("x"),
+            "mkdir": lambda: (folder / "d").mkdir(), "rmdir": lambda: (folder / "d").rmdir(),
+            "rename": lambda: (folder / "new").rename(folder / "other"),
+            "open": lambda: (folder / "x").open("r+").close(),
+            "link": lambda: (folder / "h").hardlink_to(folder / "x"),
+            "access": lambda: os.access(folder, os.W_OK) or os.strerror(errno.EROFS),
+            "unlink": lambda: (folder / "x").unlink(),
+        }  # fmt: skip
+
+    async def look(root: Path) -> None:
+        seen = root / tmp_path.relative_to("/")
+        for name in ("config-of-another", "config/deep/scratch"):
+            for change in changes(seen / name).values():
+                await asyncio.to_thread(change)
+        frozen = changes(seen / "config")
+        frozen["symlink"] = lambda: (seen / "config" / "l").symlink_to("x")
+        assert await asyncio.to_thread(frozen.pop("access")) == os.strerror(errno.EROFS)
+        for way, change in frozen.items():
+            with pytest.raises(OSError) as caught:
+                await asyncio.to_thread(change)
+            expected = {"rmdir": errno.ENOENT, "rename": errno.ENOENT}  # what is not there
+            assert caught.value.errno == expected.get(way, errno.EROFS), way
+
+    inside(servers, mounts, look)
+    assert sorted(path.name for path in (tmp_path / "config").iterdir()) == ["deep", "x"]
 
 
 def test_a_single_file_that_is_read_only_says_so(servers: Servers, tmp_path: Path) -> None:
