@@ -119,6 +119,24 @@ def test_what_others_do_meanwhile_is_told_and_stays(telepresence: Telepresence, 
     assert found["metadata"]["labels"] == {"edited": "yes"}
 
 
+def test_a_controller_that_scales_back_is_told_by_its_name(
+    telepresence: Telepresence, web: str
+) -> None:
+    """As a GitOps controller does, by server-side apply."""
+    words = (*INJECT, "--namespace", web, "-s", "web", "--run", "sh", "-c", "read x")
+    with telepresence.running(*words) as process:
+        telepresence.wait_log("stage: process started")
+        who = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
+        kubectl("apply", "-n", web, *who, "-f", "-", stdin=json.dumps(workload("web", replicas=1)))
+        telepresence.wait_log("Deployment web was scaled to 1 by argocd-controller")
+        _, err = process.communicate("\n", timeout=60)
+    assert process.returncode == 0, err
+    assert "share its traffic until it is at 0 again" in err
+    found = get(web, "deployment/web")
+    assert found["spec"]["replicas"] == 1
+    assert "labels" not in found["metadata"]
+
+
 def test_a_workload_that_is_deleted_meanwhile(telepresence: Telepresence, web: str) -> None:
     words = (*INJECT, "--namespace", web, "-s", "web", "--run", "sh", "-c", "read x")
     with telepresence.running(*words) as process:
