@@ -1,6 +1,6 @@
 """A folder with what macOS's firewall is on Linux: tests/sockets/pf, as programs, and their record.
 
-Called by: tests/sockets/test_pf.py.
+Called by: tests/sockets/test_pf.py, tests/cluster/test_vpn_pf.py.
 Owns: nothing; whoever made the folder removes it.
 Never: runs any of it.
 """
