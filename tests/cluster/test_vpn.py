@@ -3,7 +3,6 @@
 import os
 import pwd
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -173,33 +172,3 @@ def test_without_a_privilege_it_is_refused_before_anything_is_changed(
     if not has_sudo:
         assert len(done.stderr.splitlines()) == 1
     assert "created pod" not in (tmp_path / "telepresence.log").read_text()
-
-
-@pytest.mark.parametrize("victim", ["command", "outer", "inner"])
-def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victim: str) -> None:
-    before = laptop.rules()
-    with laptop.running("-n", f"t-vpn-{victim}", "--run", "sleep", "60") as process:
-        laptop.wait_log("started")
-        running = [(pid, words) for pid, words in laptop.processes() if "sandbox" not in words]
-        helpers = [pid for pid, words in running if "privileged.py" in words]
-        command = [pid for pid, words in running if "bin/telepresence" in words]
-        assert laptop.rules() != before
-        pid = {"command": command[0], "outer": helpers[0], "inner": helpers[1]}[victim]
-        os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while laptop.rules() != before:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        code = process.wait(30)
-    if victim == "command":  # the guard deletes the pod
-        deadline = time.monotonic() + 30
-        while objects("pods", f"--field-selector=metadata.name=t-vpn-{victim}"):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-    else:
-        assert code == 255
-    claims = "cd /run/lock/telepresence-vpn-$(stat -L -c %i /proc/self/ns/net) && ls | grep -v lock"
-    deadline = time.monotonic() + 20
-    while laptop.run("sh", "-c", f"{claims}; true"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
