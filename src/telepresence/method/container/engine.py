@@ -52,6 +52,8 @@ class Containers:
             "--sysctl=net.ipv6.conf.lo.disable_ipv6=0",  # Docker turns it off; a pod has it
             f"--label=telepresence={plan.session.hex()}",
             "--sysctl=net.ipv4.ip_unprivileged_port_start=0",  # Docker does so by itself
+            # What the container connects to is the gateway, beside it: BBR's pace would be waiting.
+            "--sysctl=net.ipv4.tcp_congestion_control=reno",
             f"--publish=127.0.0.1::{CARRIER_PORT}/tcp",
             *((f"--publish=127.0.0.1::{BACK_PORT}/tcp",) if plan.container_to_host else ()),
             *run.proxy_words,
