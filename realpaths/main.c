@@ -24,75 +24,75 @@ enum { FAILED = 125 };
 
 static _Noreturn void fail(const char *what, const char *which)
 {
-    fprintf(stderr, "telepresence-realpaths: %s %s: %s\n", what, which, strerror(errno));
-    exit(FAILED);
+	fprintf(stderr, "telepresence-realpaths: %s %s: %s\n", what, which, strerror(errno));
+	exit(FAILED);
 }
 
 static void write_line(const char *path, const char *line)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    size_t len = strlen(line);
-    if (fd == -1 || write(fd, line, len) != (ssize_t)len)
-        fail("cannot write", path);
-    close(fd);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(line);
+	if (fd == -1 || write(fd, line, len) != (ssize_t)len)
+		fail("cannot write", path);
+	close(fd);
 }
 
 static void enter_namespaces(void)
 {
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
-    char line[64];
-    if (unshare(CLONE_NEWNS | (uid == 0 ? 0 : CLONE_NEWUSER)) == -1)
-        fail("this kernel allows no", uid == 0 ? "mount namespace" : "user namespace");
-    if (uid != 0) {
-        write_line("/proc/self/setgroups", "deny");
-        snprintf(line, sizeof line, "%u %u 1\n", uid, uid);
-        write_line("/proc/self/uid_map", line);
-        snprintf(line, sizeof line, "%u %u 1\n", gid, gid);
-        write_line("/proc/self/gid_map", line);
-    }
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1)
-        fail("cannot detach", "the mounts");
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	char line[64];
+	if (unshare(CLONE_NEWNS | (uid == 0 ? 0 : CLONE_NEWUSER)) == -1)
+		fail("this kernel allows no", uid == 0 ? "mount namespace" : "user namespace");
+	if (uid != 0) {
+		write_line("/proc/self/setgroups", "deny");
+		snprintf(line, sizeof line, "%u %u 1\n", uid, uid);
+		write_line("/proc/self/uid_map", line);
+		snprintf(line, sizeof line, "%u %u 1\n", gid, gid);
+		write_line("/proc/self/gid_map", line);
+	}
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1)
+		fail("cannot detach", "the mounts");
 }
 
 static void bind_volume(struct places *p, const char *root, const char *volume)
 {
-    char source[PATH_MAX];
-    struct stat s;
-    if ((size_t)snprintf(source, sizeof source, "%s%s", root, volume) >= sizeof source) {
-        errno = ENAMETOOLONG;
-        fail("cannot find", volume);
-    }
-    if (stat(source, &s) == -1)
-        fail("cannot find", source);
-    if (place_make(p, volume, S_ISDIR(s.st_mode)) == -1)
-        fail("cannot make a place for", volume);
-    if (mount(source, volume, NULL, MS_BIND | MS_REC, NULL) == -1)
-        fail("cannot mount", volume);
+	char source[PATH_MAX];
+	struct stat s;
+	if ((size_t)snprintf(source, sizeof source, "%s%s", root, volume) >= sizeof source) {
+		errno = ENAMETOOLONG;
+		fail("cannot find", volume);
+	}
+	if (stat(source, &s) == -1)
+		fail("cannot find", source);
+	if (place_make(p, volume, S_ISDIR(s.st_mode)) == -1)
+		fail("cannot make a place for", volume);
+	if (mount(source, volume, NULL, MS_BIND | MS_REC, NULL) == -1)
+		fail("cannot mount", volume);
 }
 
 int main(int argc, char **argv)
 {
-    char directory[PATH_MAX];
-    struct places places = { .n = 0 };
-    int i = 2;
-    if (argc == 2 && strcmp(argv[1], "--check") == 0) {
-        enter_namespaces();
-        return 0;
-    }
-    while (i < argc && strcmp(argv[i], "--") != 0)
-        i++;
-    if (i + 2 >= argc) {
-        fprintf(stderr, "usage: telepresence-realpaths ROOT [VOLUME ...] -- PROGRAM ARG0 [ARG ...]\n");
-        return 2;
-    }
-    if (getcwd(directory, sizeof directory) == NULL)
-        fail("cannot find", "the current directory");
-    enter_namespaces();
-    for (int volume = 2; volume < i; volume++)
-        bind_volume(&places, argv[1], argv[volume]);
-    if (chdir(directory) == -1)
-        fail("cannot go back to", directory);
-    execv(argv[i + 1], argv + i + 2);
-    fail("cannot start", argv[i + 1]);
+	char directory[PATH_MAX];
+	struct places places = { .n = 0 };
+	int i = 2;
+	if (argc == 2 && strcmp(argv[1], "--check") == 0) {
+		enter_namespaces();
+		return 0;
+	}
+	while (i < argc && strcmp(argv[i], "--") != 0)
+		i++;
+	if (i + 2 >= argc) {
+		fprintf(stderr, "usage: telepresence-realpaths ROOT [VOLUME ...] -- PROGRAM ARG0 [ARG ...]\n");
+		return 2;
+	}
+	if (getcwd(directory, sizeof directory) == NULL)
+		fail("cannot find", "the current directory");
+	enter_namespaces();
+	for (int volume = 2; volume < i; volume++)
+		bind_volume(&places, argv[1], argv[volume]);
+	if (chdir(directory) == -1)
+		fail("cannot go back to", directory);
+	execv(argv[i + 1], argv + i + 2);
+	fail("cannot start", argv[i + 1]);
 }

@@ -31,22 +31,22 @@
 
 int main(int argc, char **argv)
 {
-    struct sock_filter code[] = {
-        LOAD(arch),
-        SKIP_UNLESS(NATIVE, 3),
-        LOAD(nr),
-        SKIP_UNLESS(SYS_statx, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog filter = { .len = sizeof code / sizeof *code, .filter = code };
-    if (argc < 2) {
-        fprintf(stderr, "usage: telepresence-proot PROOT [ARG ...]\n");
-        return 2;
-    }
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        (void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
-    execv(argv[1], argv + 1);
-    fprintf(stderr, "telepresence-proot: cannot start %s: %s\n", argv[1], strerror(errno));
-    return 127;
+	struct sock_filter code[] = {
+		LOAD(arch),
+		SKIP_UNLESS(NATIVE, 3),
+		LOAD(nr),
+		SKIP_UNLESS(SYS_statx, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = { .len = sizeof code / sizeof *code, .filter = code };
+	if (argc < 2) {
+		fprintf(stderr, "usage: telepresence-proot PROOT [ARG ...]\n");
+		return 2;
+	}
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+		(void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter);
+	execv(argv[1], argv + 1);
+	fprintf(stderr, "telepresence-proot: cannot start %s: %s\n", argv[1], strerror(errno));
+	return 127;
 }

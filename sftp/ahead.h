@@ -16,15 +16,15 @@ struct ahead *ahead_open(struct relay *r, char *const *volumes);
 
 /* Whether the client's packet is answered, or will be. */
 bool ahead_knows(struct ahead *h, uint8_t type, uint32_t id, const unsigned char *body,
-                 size_t n_bytes);
+				 size_t n_bytes);
 /* The directory that this packet opens or reads, for the answer's sake: malloc'd, or NULL. */
 char *ahead_path(struct ahead *h, uint8_t type, struct cursor body);
 /* Whether the server's answer to the client is held back; it will be given later. */
 bool ahead_holds(struct ahead *h, struct asked *a, uint8_t type, const unsigned char *body,
-                 size_t n_bytes);
+				 size_t n_bytes);
 /* The server's answer to one of ours; FXP_STATUS without a body: none will come. */
 void ahead_fetched(struct ahead *h, struct fetch *f, uint8_t type, const unsigned char *body,
-                   size_t n_bytes);
+				   size_t n_bytes);
 
 /* No answer will come to anything: whoever waits for a file that was not even asked for is told. */
 void ahead_give_up(struct ahead *h);

@@ -16,14 +16,14 @@ typedef struct passwd *(*lookup)(uid_t);
 
 EXPORT struct passwd *getpwuid(uid_t uid)
 {
-    static char name[] = "telepresence", none[] = "", root[] = "/";
-    static struct passwd entry;
-    lookup real = NULL;
+	static char name[] = "telepresence", none[] = "", root[] = "/";
+	static struct passwd entry;
+	lookup real = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "getpwuid");  /* POSIX, dlsym, Application Usage */
-    struct passwd *found = real != NULL ? real(uid) : NULL;
-    if (found != NULL || uid != getuid())
-        return found;
-    entry = (struct passwd){ .pw_name = name, .pw_passwd = none, .pw_uid = uid, .pw_gid = getgid(),
-                             .pw_gecos = none, .pw_dir = root, .pw_shell = none };
-    return &entry;
+	struct passwd *found = real != NULL ? real(uid) : NULL;
+	if (found != NULL || uid != getuid())
+		return found;
+	entry = (struct passwd){ .pw_name = name, .pw_passwd = none, .pw_uid = uid, .pw_gid = getgid(),
+							 .pw_gecos = none, .pw_dir = root, .pw_shell = none };
+	return &entry;
 }

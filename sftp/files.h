@@ -16,19 +16,19 @@ struct content { size_t refs, attrs_len, len; unsigned char *attrs, *data; };
 struct waiter { struct waiter *next; uint32_t id; size_t n_bytes; unsigned char body[]; };
 
 struct file {
-    struct file *next;
-    char *path;
-    struct content *content;  /* data is NULL until it has been fetched */
-    double fetched_at;
-    bool is_stale;            /* changed while it was being fetched */
-    struct waiter *waiters;
+	struct file *next;
+	char *path;
+	struct content *content;  /* data is NULL until it has been fetched */
+	double fetched_at;
+	bool is_stale;            /* changed while it was being fetched */
+	struct waiter *waiters;
 };
 
 struct files {
-    struct file *buckets[BUCKETS];
-    size_t n_files, n_bytes;
-    struct content **handles;
-    uint32_t n_handles;
+	struct file *buckets[BUCKETS];
+	size_t n_files, n_bytes;
+	struct content **handles;
+	uint32_t n_handles;
 };
 
 struct file *files_find(struct files *f, struct text path);

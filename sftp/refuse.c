@@ -26,8 +26,8 @@
 /* Source: libfuse 3, fuse.h, struct fuse_operations: pointers alone, whose order is its ABI; and
  * struct fuse_file_info, which begins with the flags of open(2). */
 enum {
-    MKNOD = 2, MKDIR, UNLINK, RMDIR, SYMLINK, RENAME, LINK, CHMOD, CHOWN, TRUNCATE, OPEN, ACCESS = 29,
-    CREATE, LOCK, UTIMENS, FLOCK = 38, OPERATIONS = 64
+	MKNOD = 2, MKDIR, UNLINK, RMDIR, SYMLINK, RENAME, LINK, CHMOD, CHOWN, TRUNCATE, OPEN, ACCESS = 29,
+	CREATE, LOCK, UTIMENS, FLOCK = 38, OPERATIONS = 64
 };
 
 typedef int (*mknod_operation)(const char *, mode_t, dev_t);
@@ -50,50 +50,50 @@ typedef void *(*make)(void *, const void *, size_t, void *);
 typedef void *(*make_since_3_17)(void *, const void *, size_t, void *, void *);
 
 static struct {
-    mknod_operation mknod;
-    mkdir_operation mkdir;
-    unlink_operation unlink;
-    rmdir_operation rmdir;
-    symlink_operation symlink;
-    rename_operation rename;
-    link_operation link;
-    chmod_operation chmod;
-    chown_operation chown;
-    truncate_operation truncate;
-    open_operation open;
-    create_operation create;
-    utimens_operation utimens;
-    access_operation access;
+	mknod_operation mknod;
+	mkdir_operation mkdir;
+	unlink_operation unlink;
+	rmdir_operation rmdir;
+	symlink_operation symlink;
+	rename_operation rename;
+	link_operation link;
+	chmod_operation chmod;
+	chown_operation chown;
+	truncate_operation truncate;
+	open_operation open;
+	create_operation create;
+	utimens_operation utimens;
+	access_operation access;
 } sshfs;
 
 static bool lies_in(const char *path, const char *volume, size_t len)
 {
-    return strncmp(path, volume, len) == 0 && (path[len] == '\0' || path[len] == '/');
+	return strncmp(path, volume, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
 static bool is_frozen(const char *path)
 {
-    const char *at = getenv("TELEPRESENCE_MODES");
-    size_t longest = 0;
-    bool frozen = false;
-    if (path == NULL)
-        return false;
-    for (const char *end; at != NULL && (end = strchr(at, ':')) != NULL; at = end + 1) {
-        size_t len = (size_t)(end - at) - 1;
-        if (len >= longest && lies_in(path, at + 1, len)) {
-            longest = len;
-            frozen = *at == 'r';
-        }
-    }
-    return frozen;
+	const char *at = getenv("TELEPRESENCE_MODES");
+	size_t longest = 0;
+	bool frozen = false;
+	if (path == NULL)
+		return false;
+	for (const char *end; at != NULL && (end = strchr(at, ':')) != NULL; at = end + 1) {
+		size_t len = (size_t)(end - at) - 1;
+		if (len >= longest && lies_in(path, at + 1, len)) {
+			longest = len;
+			frozen = *at == 'r';
+		}
+	}
+	return frozen;
 }
 
 /* The operation of that name, refused in a read-only volume. */
 #define REFUSED(name, parameters, ...)                                     \
-    static int refuse_##name parameters                                    \
-    {                                                                      \
-        return is_frozen(path) ? -EROFS : sshfs.name(__VA_ARGS__);         \
-    }
+	static int refuse_##name parameters                                    \
+	{                                                                      \
+		return is_frozen(path) ? -EROFS : sshfs.name(__VA_ARGS__);         \
+	}
 
 REFUSED(mknod, (const char *path, mode_t mode, dev_t device), path, mode, device)
 REFUSED(mkdir, (const char *path, mode_t mode), path, mode)
@@ -109,84 +109,84 @@ REFUSED(utimens, (const char *path, const struct timespec times[2], void *file),
 
 static int refuse_rename(const char *from, const char *to, unsigned int flags)
 {
-    return is_frozen(from) || is_frozen(to) ? -EROFS : sshfs.rename(from, to, flags);
+	return is_frozen(from) || is_frozen(to) ? -EROFS : sshfs.rename(from, to, flags);
 }
 
 static int refuse_open(const char *path, int *file)
 {
-    return (*file & O_ACCMODE) != O_RDONLY && is_frozen(path) ? -EROFS : sshfs.open(path, file);
+	return (*file & O_ACCMODE) != O_RDONLY && is_frozen(path) ? -EROFS : sshfs.open(path, file);
 }
 
 static int refuse_access(const char *path, int mask)
 {
-    return (mask & W_OK) != 0 && is_frozen(path) ? -EROFS : sshfs.access(path, mask);
+	return (mask & W_OK) != 0 && is_frozen(path) ? -EROFS : sshfs.access(path, mask);
 }
 
 static int refuse_lock(const char *path, void *file, int command, struct flock *lock)
 {
-    (void)path, (void)file, (void)command;
-    return lock->l_type == F_UNLCK ? 0 : -ENOLCK;
+	(void)path, (void)file, (void)command;
+	return lock->l_type == F_UNLCK ? 0 : -ENOLCK;
 }
 
 static int refuse_flock(const char *path, void *file, int operation)
 {
-    (void)path, (void)file;
-    return operation & LOCK_UN ? 0 : -ENOLCK;
+	(void)path, (void)file;
+	return operation & LOCK_UN ? 0 : -ENOLCK;
 }
 
 /* Keep sshfs' own of the same type, where it has one, and put ours in its place. */
 #define REPLACE(number, name)                                              \
-    do {                                                                   \
-        name##_operation ours = refuse_##name;                             \
-        memcpy(&sshfs.name, &with[number], sizeof ours);                   \
-        if (sshfs.name != NULL)                                            \
-            memcpy(&with[number], &ours, sizeof ours);                     \
-    } while (0)
+	do {                                                                   \
+		name##_operation ours = refuse_##name;                             \
+		memcpy(&sshfs.name, &with[number], sizeof ours);                   \
+		if (sshfs.name != NULL)                                            \
+			memcpy(&with[number], &ours, sizeof ours);                     \
+	} while (0)
 
 /* sshfs' operations with ours among them.  False: they are of no libfuse that is known here. */
 static bool teach(void *with[OPERATIONS], const void *operations, size_t size)
 {
-    lock_operation lock = refuse_lock;
-    flock_operation flock = refuse_flock;
-    if (size > OPERATIONS * sizeof *with || size <= FLOCK * sizeof *with)
-        return false;
-    memcpy(with, operations, size);
-    REPLACE(MKNOD, mknod);
-    REPLACE(MKDIR, mkdir);
-    REPLACE(UNLINK, unlink);
-    REPLACE(RMDIR, rmdir);
-    REPLACE(SYMLINK, symlink);
-    REPLACE(RENAME, rename);
-    REPLACE(LINK, link);
-    REPLACE(CHMOD, chmod);
-    REPLACE(CHOWN, chown);
-    REPLACE(TRUNCATE, truncate);
-    REPLACE(OPEN, open);
-    REPLACE(ACCESS, access);
-    REPLACE(CREATE, create);
-    REPLACE(UTIMENS, utimens);
-    memcpy(&with[LOCK], &lock, sizeof lock);
-    memcpy(&with[FLOCK], &flock, sizeof flock);
-    return true;
+	lock_operation lock = refuse_lock;
+	flock_operation flock = refuse_flock;
+	if (size > OPERATIONS * sizeof *with || size <= FLOCK * sizeof *with)
+		return false;
+	memcpy(with, operations, size);
+	REPLACE(MKNOD, mknod);
+	REPLACE(MKDIR, mkdir);
+	REPLACE(UNLINK, unlink);
+	REPLACE(RMDIR, rmdir);
+	REPLACE(SYMLINK, symlink);
+	REPLACE(RENAME, rename);
+	REPLACE(LINK, link);
+	REPLACE(CHMOD, chmod);
+	REPLACE(CHOWN, chown);
+	REPLACE(TRUNCATE, truncate);
+	REPLACE(OPEN, open);
+	REPLACE(ACCESS, access);
+	REPLACE(CREATE, create);
+	REPLACE(UTIMENS, utimens);
+	memcpy(&with[LOCK], &lock, sizeof lock);
+	memcpy(&with[FLOCK], &flock, sizeof flock);
+	return true;
 }
 
 EXPORT void *fuse_new(void *arguments, const void *operations, size_t size, void *data)
 {
-    void *with[OPERATIONS] = { NULL };
-    make real = NULL;
+	void *with[OPERATIONS] = { NULL };
+	make real = NULL;
     *(void **)&real = dlvsym(RTLD_NEXT, "fuse_new", "FUSE_3.1");  /* POSIX, dlsym, Application Usage */
-    if (real == NULL)
-        return NULL;
-    return real(arguments, teach(with, operations, size) ? with : operations, size, data);
+	if (real == NULL)
+		return NULL;
+	return real(arguments, teach(with, operations, size) ? with : operations, size, data);
 }
 
 /* Its name since libfuse 3.17: fuse.h, fuse_new_fn(). */
 EXPORT void *_fuse_new_31(void *arguments, const void *operations, size_t size, void *version, void *data)
 {
-    void *with[OPERATIONS] = { NULL };
-    make_since_3_17 real = NULL;
+	void *with[OPERATIONS] = { NULL };
+	make_since_3_17 real = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "_fuse_new_31");
-    if (real == NULL)
-        return NULL;
-    return real(arguments, teach(with, operations, size) ? with : operations, size, version, data);
+	if (real == NULL)
+		return NULL;
+	return real(arguments, teach(with, operations, size) ? with : operations, size, version, data);
 }

@@ -20,34 +20,34 @@ enum owner { FREE, CLIENT, OURS, NOBODY };
 
 /* Something that was asked of the server; its index is the id that the server sees. */
 struct asked {
-    enum owner owner;
-    uint8_t type;
-    uint32_t client_id;
-    char *path;           /* of a directory that is read, else NULL */
-    struct fetch *fetch;  /* of ours, both NULL: nobody waits for the answer */
-    struct piece *piece;
-    uint32_t next_free;
+	enum owner owner;
+	uint8_t type;
+	uint32_t client_id;
+	char *path;           /* of a directory that is read, else NULL */
+	struct fetch *fetch;  /* of ours, both NULL: nobody waits for the answer */
+	struct piece *piece;
+	uint32_t next_free;
 };
 
 struct relay {
-    int client, server;  /* borrowed */
-    struct queue from_client, from_server, to_client, to_server;
-    struct asked *asked;
-    uint32_t n_asked, first_free;
-    size_t waiting;      /* how many are not FREE */
-    double heard_at, timeout_s;
-    bool lost;
-    struct ahead *ahead;
-    struct onward *onward;
+	int client, server;  /* borrowed */
+	struct queue from_client, from_server, to_client, to_server;
+	struct asked *asked;
+	uint32_t n_asked, first_free;
+	size_t waiting;      /* how many are not FREE */
+	double heard_at, timeout_s;
+	bool lost;
+	struct ahead *ahead;
+	struct onward *onward;
 };
 
 double now_s(void);
 
 /* Ask the server.  The caller fills in the path or the fetch of what is returned, at once. */
 struct asked *relay_ask(struct relay *r, enum owner owner, uint8_t type, uint32_t client_id,
-                        const void *body, size_t n_bytes);
+						const void *body, size_t n_bytes);
 void relay_answer(struct relay *r, uint8_t type, uint32_t client_id, const void *body,
-                  size_t n_bytes);
+				  size_t n_bytes);
 /* An answer with so many bytes of data, which the caller puts where this points. */
 struct queue *relay_answer_data(struct relay *r, uint32_t client_id, size_t n_bytes);
 void relay_status(struct relay *r, uint32_t client_id, uint32_t code);
