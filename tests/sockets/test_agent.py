@@ -315,6 +315,18 @@ def test_a_standing_agent_is_the_firsts_and_says_so_to_others(
     leave(tunnel, stream)
 
 
+def test_who_has_left_is_in_nobodys_way(standing: Agent, tunnel: Tunnel) -> None:
+    """Though its carrier is still there: its end may be told of after the next one comes."""
+    stream = hold(standing, tunnel, b"ann")
+    with stream:
+        stream.shutdown(socket.SHUT_WR)
+        assert stream.recv(1) == b""
+    standing.session = secrets.token_bytes(16)
+    with pytest.raises((OSError, EOFError)):  # dropped, not refused: it tries again
+        standing.carrier(0)
+    assert welcomed(standing) is hello.Code.WELCOME
+
+
 def test_the_next_may_come_as_soon_as_the_first_has_left(
     standing: Agent, engine: Engine, echo_server: Server
 ) -> None:

@@ -195,12 +195,16 @@ class Session:
 
     def _believe(self, client: hello.Hello) -> None:
         """ProtocolError: it is not the session's.  A standing agent is the first one's until that
-        has ended; whoever reaches its port may be that (docs/architecture.md)."""
+        has ended; whoever reaches its port may be that (docs/architecture.md).
+        ConnectionResetError: it may come again at once, to the next session."""
         digest = hashlib.sha256(client.secret).digest()
         if self._known is None:
             self._known = client.session, digest
         session, expected = self._known
         if self._settings.session is None and client.session != session:
+            if self._has_left:  # and its carrier's end is not heard of yet: the next one's now
+                self._end(f"{self._holder} has left")
+                raise ConnectionResetError
             raise ProtocolError(
                 f"{self._holder} has the agent", reply=hello.make_in_use(self._holder)
             )

@@ -7,7 +7,6 @@ Never: keeps a session from starting; asks more than once.
 
 import asyncio
 import logging
-from types import TracebackType
 
 from telepresence.cluster import existing
 from telepresence.cluster.api import Api, ApiError
@@ -39,12 +38,7 @@ class OldPod:
             self._asking = asyncio.ensure_future(self._ask())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait([self._asking])
