@@ -258,10 +258,12 @@ def test_a_slow_start_is_told_and_its_limit_is_the_users(
     words = ("-m", "inject-tcp", "--namespace", namespace, "-s", "web")
     done = telepresence(*words, "--ready-timeout", "6", "--run", "true")
     assert done.code == 255
-    assert "still waiting for pod web-" in done.said[0]
-    assert done.said[0].endswith("its init container slow: runs")
-    assert "was not ready after 6 s: its init container slow: runs" in done.said[1]
-    assert "--ready-timeout" in done.said[2]
+    unread, waiting, failed, hint = done.said
+    assert unread.endswith("(ENV): it runs in no pod of Deployment web")
+    assert "still waiting for pod web-" in waiting
+    assert waiting.endswith("its init container slow: runs")
+    assert "was not ready after 6 s: its init container slow: runs" in failed
+    assert "--ready-timeout" in hint
     done = telepresence(*words, "--run", "true")
     assert done.code == 0, done.err
 

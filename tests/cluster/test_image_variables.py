@@ -107,7 +107,7 @@ def test_a_statefulsets_too_and_what_stands_in_the_way_is_said(
     assert ("VERSION" in environ, environ["BOTH"], notes) == (False, "of the pod", [rights])
     kubectl("scale", "-n", namespace, "statefulset/web", "--replicas=0")
     until_ready(namespace, "statefulset/web")
-    assert swapped(telepresence, *where)[1] == ["no pod of StatefulSet web runs"]
+    assert swapped(telepresence, *where)[1] == ["it runs in no pod of StatefulSet web"]
 
 
 def test_an_image_without_cat_is_said_to_be_one(

@@ -11,18 +11,18 @@ from telepresence.cluster.workload import kind_named
 from telepresence.values import Workload
 
 
-async def pods(api: Api, workload: Workload) -> tuple[str, ...]:
-    """Names of the workload's pods that run or may come to, the ready ones first."""
+async def pods(api: Api, workload: Workload) -> list[Json]:
+    """The workload's pods that run or may come to, those that run first."""
     path = f"/api/v1/namespaces/{api.namespace}/pods"
     try:
         listed = await api.request("GET", path, labelSelector=workload.selector)
     except ApiError as exc:
         if exc.status == 403:  # the rights that are missing are told by their names
-            return ()
+            return []
         raise
     kind = kind_named(workload.kind)
     fit = [pod for pod in listed["items"] if kind.owns(workload, pod) and not _ends(pod)]
-    return tuple(pod["metadata"]["name"] for pod in sorted(fit, key=_order))
+    return sorted(fit, key=_order)
 
 
 def _ends(pod: Json) -> bool:

@@ -125,7 +125,8 @@ async def _workload(api: Api, options: Options) -> tuple[Workload | None, tuple[
     """The one that is swapped, or used; of the latter its pods too."""
     if options.deployment is not None:
         used = await workload.find(api, options.deployment, is_swap=False)
-        return used, await existing.pods(api, used)
+        found = await existing.pods(api, used)
+        return used, tuple(pod["metadata"]["name"] for pod in found)
     if options.swap_deployment is not None:
         return await workload.find(api, options.swap_deployment), ()
     return None, ()

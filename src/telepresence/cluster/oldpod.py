@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from telepresence.cluster import existing
-from telepresence.cluster.api import Api, ApiError
+from telepresence.cluster.api import Api, ApiError, Json
 from telepresence.cluster.execute import output_of
 from telepresence.errors import ClusterError
 from telepresence.values import Plan, Workload
@@ -44,10 +44,12 @@ class OldPod:
             await asyncio.wait([self._asking])
 
     async def _ask(self) -> bytes:
+        container = self._plan.container
         found = await existing.pods(self._api, self._workload)
-        if not found:
-            raise ClusterError(f"no pod of {self._workload} runs")
-        return await output_of(self._api, found[0], self._plan.container, *COMMAND)
+        running = [pod["metadata"]["name"] for pod in found if _runs(pod, container)]
+        if not running:  # it starts, or crashes again and again
+            raise ClusterError(f"it runs in no pod of {self._workload}")
+        return await output_of(self._api, running[0], container, *COMMAND)
 
     async def environ(self) -> dict[bytes, bytes]:
         """What a process in the old pod's container has; empty where that cannot be known."""
@@ -63,6 +65,11 @@ class OldPod:
             return {}
         pairs = (entry.partition(b"=") for entry in data.split(b"\0") if entry)
         return {key: value for key, _, value in pairs}
+
+
+def _runs(pod: Json, container: str) -> bool:
+    statuses = pod["status"].get("containerStatuses") or []
+    return any(each["name"] == container and "running" in each["state"] for each in statuses)
 
 
 def _why(error: ClusterError | TimeoutError) -> str:

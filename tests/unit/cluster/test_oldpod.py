@@ -27,9 +27,14 @@ class Server:
     """Has pods of the workload, and gives whoever runs a command there an environment."""
 
     def __init__(
-        self, *pods: str, environ: bytes = b"", refusal: int = 0, failure: str = ""
+        self,
+        *pods: str,
+        environ: bytes = b"",
+        refusal: int = 0,
+        failure: str = "",
+        state: str = "running",
     ) -> None:
-        self.pods, self.environ = pods, environ
+        self.pods, self.environ, self.state = pods, environ, state
         self.refusal, self.failure = refusal, failure
         self.asked: list[str] = []
 
@@ -49,11 +54,11 @@ class Server:
         await stream.close()
         return stream
 
-    @staticmethod
-    def _pod(name: str) -> dict[str, Any]:
+    def _pod(self, name: str) -> dict[str, Any]:
         owner = {"kind": "StatefulSet", "name": "web", "uid": "u-1", "controller": True}
         meta = {"name": name, "ownerReferences": [owner]}
-        return {"metadata": meta, "status": {"phase": "Running"}}
+        statuses = [{"name": "app", "state": {self.state: {}}}]
+        return {"metadata": meta, "status": {"phase": "Running", "containerStatuses": statuses}}
 
 
 def asked(
@@ -78,7 +83,8 @@ def test_its_environment_is_read_byte_for_byte(kubeconfig: Callable[..., None]) 
 @pytest.mark.parametrize(
     ("server", "why"),
     [
-        (Server(), "no pod of StatefulSet web runs"),
+        (Server(), "it runs in no pod of StatefulSet web"),
+        (Server("web-1", state="waiting"), "it runs in no pod of StatefulSet web"),
         (Server("web-1", refusal=403), "you may not read them in its pod; 'telepresence rbac'"),
         (Server("web-1", refusal=500), "HTTP status 500"),
         (Server("web-1", failure='exec: "cat": executable file not found in $PATH'), "no program"),
