@@ -38,6 +38,10 @@ class Screen:
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
+    def foreground(self) -> int:
+        """The process group that keys for signals are for."""
+        return os.tcgetpgrp(self._fd)
+
     def settings(self) -> list[object]:
         return termios.tcgetattr(self._fd)
 

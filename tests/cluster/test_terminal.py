@@ -66,8 +66,10 @@ def test_a_shell_has_its_own_jobs_and_sizes(telepresence: Telepresence) -> None:
         screen.type(CTRL_Z)
         screen.wait("Stopped")
         screen.wait("inner> ")
+        shell = screen.foreground()
         screen.type("fg\n")
         screen.wait("sleep 100'\r\n")
+        until(lambda: screen.foreground() != shell)  # bash says it before it does it
         screen.type(CTRL_C)
         screen.wait("inner> ")
         screen.type("echo code=$?; trap 'echo size $(stty size)' WINCH\n")
