@@ -95,11 +95,10 @@ def test_a_hundred_connects_of_one_loop_overlap(
     assert said == "nothing\nthere: 101\n"
 
 
+@pytest.mark.parametrize("built", ["plain"], indirect=True)  # not the sanitizers' own time
 def test_they_take_no_more_than_two_round_trips(
     on_kqueue: Rig, slow_server: tuple[int, float]
 ) -> None:
-    if on_kqueue.sanitized:
-        pytest.skip("the sanitizers' own time is not looked for")
     port, slow_ms = slow_server
     settings = f"TorPort {port}\nTelepresencePipeline 1\n"
     words = ("plain", LEVEL, "many", "198.18.0.1", "80")
