@@ -89,8 +89,12 @@ def test_a_new_pod_takes_twelve_requests_and_then_silence(
     user = account(Telepresence(tmp_path), namespace, "-m", method, *words, *run)
     session = started(method, tmp_path, "--namespace", namespace, *words, env=user)
     start, more = started_and_quiet(namespace, session)
-    assert len(start) <= START_REQUESTS, "\n".join(start)
-    for needed in ("selfsubjectrulesreviews", "watch=true", "/portforward"):
+    # A pod without a probe is ready before its agent listens: a carrier that comes too soon is
+    # asked for again.
+    again = (tmp_path / "telepresence.log").read_text().count("no carrier to pod t-asks")
+    assert len(start) - again <= START_REQUESTS, "\n".join(start)
+    assert sum("/portforward" in said for said in start) == 1 + again, "\n".join(start)
+    for needed in ("selfsubjectrulesreviews", "watch=true"):
         assert sum(needed in said for said in start) == 1, "\n".join(start)
     assert more == []
 
