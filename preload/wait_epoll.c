@@ -19,21 +19,16 @@ static struct epoll_event asked_of(const struct watch *watch)
 	return (struct epoll_event){.events = watch->asked, .data.u64 = watch->data};
 }
 
+static void give_back(const struct watch *watch)
+{
+	struct epoll_event asked = asked_of(watch);
+
+	(void)real(epoll_ctl)(watch->set, EPOLL_CTL_MOD, watch->fd, &asked);
+}
+
 void waits_settled(int fd)
 {
-	struct watch *watch;
-	sigset_t before;
-
-	if (atomic_load(&watches_held) == 0 || !flows_ours())
-		return;
-	watches_enter(&before);
-	while ((watch = watches_of(fd)) != NULL) {
-		struct epoll_event asked = asked_of(watch);
-
-		(void)real(epoll_ctl)(watch->set, EPOLL_CTL_MOD, fd, &asked);
-		watches_forget(watch);
-	}
-	watches_leave(&before);
+	watches_release(fd, give_back);
 }
 
 /* Registers the fd for its answer alone and remembers what was asked.  1: not possible now. */

@@ -53,20 +53,15 @@ static void change_own(int queue, uint32_t asked, int fd, unsigned flags)
 	change(queue, (asked & WIDE) | ANSWER, fd, EVFILT_READ, flags, (uintptr_t)&answer);
 }
 
+static void give_back(const struct watch *watch)
+{
+	change_own(watch->set, watch->asked, watch->fd, EV_DELETE);
+	change(watch->set, watch->asked, watch->fd, EVFILT_WRITE, EV_ENABLE, watch->data);
+}
+
 void waits_settled(int fd)
 {
-	struct watch *watch;
-	sigset_t before;
-
-	if (atomic_load(&watches_held) == 0 || !flows_ours())
-		return;
-	watches_enter(&before);
-	while ((watch = watches_of(fd)) != NULL) {
-		change_own(watch->set, watch->asked, fd, EV_DELETE);
-		change(watch->set, watch->asked, fd, EVFILT_WRITE, EV_ENABLE, watch->data);
-		watches_forget(watch);
-	}
-	watches_leave(&before);
+	watches_release(fd, give_back);
 }
 
 /* In place of the program's filter ours waits.  False: not possible now. */

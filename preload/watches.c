@@ -110,7 +110,7 @@ void watches_forget(struct watch *watch)
 		top--;
 }
 
-void waits_closed(int fd)
+void watches_release(int fd, void (*give_back)(const struct watch *watch))
 {
 	struct watch *watch;
 	sigset_t before;
@@ -118,7 +118,15 @@ void waits_closed(int fd)
 	if (atomic_load(&watches_held) == 0 || !flows_ours())
 		return;
 	watches_enter(&before);
-	while ((watch = watches_of(fd)) != NULL)
+	while ((watch = watches_of(fd)) != NULL) {
+		if (give_back != NULL)
+			give_back(watch);
 		watches_forget(watch);
+	}
 	watches_leave(&before);
+}
+
+void waits_closed(int fd)
+{
+	watches_release(fd, NULL);
 }

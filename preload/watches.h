@@ -31,4 +31,7 @@ struct watch *watches_in(int set, int *from);
 struct watch *watches_make(int set, int fd);
 void watches_forget(struct watch *watch);
 
+/* Not in between: forgets the fd in every set, where `give_back`, if any, first does what was asked. */
+void watches_release(int fd, void (*give_back)(const struct watch *watch));
+
 #endif

@@ -29,13 +29,13 @@ def why_no_fuse(platform: str = sys.platform) -> str:
     if platform == "darwin":
         if find_sshfs(platform) is None:
             return "there is no sshfs on this machine (macFUSE's, see macfuse.github.io)"
-        return "" if _MACFUSE.exists() else "this machine has no FUSE: there is no macFUSE"
+        return "" if _MACFUSE.exists() else "this machine has no FUSE: install macFUSE"
     if platform != "linux":
         return "volumes are mounted on Linux and macOS only"
     if find_sshfs(platform) is None:
         return "there is no sshfs on this machine (Debian: apt-get install sshfs)"
     if not _DEVICE.exists():
-        return "this machine has no FUSE: there is no /dev/fuse"
+        return "this machine has no FUSE: there is no /dev/fuse (modprobe fuse)"
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return "you may not use FUSE: /dev/fuse is for others alone"
+        return "you may not use FUSE: /dev/fuse is for others alone (chmod 0666 /dev/fuse)"
     return ""

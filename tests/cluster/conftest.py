@@ -7,6 +7,7 @@ Never: brings a cluster up; `make test` does.
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import engine_rig
+from laptop import Laptop, lent
 from rig import Telepresence, kubectl, objects
 from volume_scene import deployment, left_of_volumes, volume_objects
 from workloads import apply, made_namespace, make_asker, until_ready
@@ -112,3 +114,14 @@ def web(host: Path) -> Iterator[str]:
         until_ready(name, "deployment/web")
         yield name
         kubectl("delete", "persistentvolume", name, "--wait=false")
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, kubeconfig: Path) -> Iterator[Laptop]:
+    """A machine of its own, whose firewall is afterwards what it was before, byte for byte."""
+    if os.geteuid() != 0 and shutil.which("sudo") is None:
+        pytest.skip("laptops need root or sudo")
+    with lent(tmp_path) as made:
+        before = made.rules()
+        yield made
+        assert made.rules() == before

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine_rig import SANDBOX, agents_image
+from telepresence.proc import bound_to_us
 from workloads import until
 
 UNPACKED = SANDBOX.parents[1] / "build" / "unpacked-trixie" / "usr"
@@ -46,28 +47,36 @@ def _answers(engine: Newer) -> bool:
 
 
 @contextlib.contextmanager
+def _bridge() -> Iterator[None]:
+    delete = ["ip", "link", "delete", BRIDGE]
+    subprocess.run(delete, stderr=subprocess.DEVNULL, check=False)  # of a run that was killed
+    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", RANGE, "dev", BRIDGE], check=True)
+        subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
+        yield
+    finally:
+        subprocess.run(delete, check=True)
+
+
+@contextlib.contextmanager
 def started(folder: Path, base: Path) -> Iterator[Newer]:
     """It has the agent's image, and what is in the archive `base`."""
     engine = Newer(folder)
-    subprocess.run(["ip", "link", "add", BRIDGE, "type", "bridge"], check=True)
-    subprocess.run(["ip", "address", "add", RANGE, "dev", BRIDGE], check=True)
-    subprocess.run(["ip", "link", "set", BRIDGE, "up"], check=True)
-    words = [
+    words = bound_to_us([
         str(UNPACKED / "sbin" / "dockerd"), f"--host={engine.environ['DOCKER_HOST']}",
         f"--data-root={folder}/data", f"--exec-root={folder}/state",
         f"--pidfile={folder}/dockerd.pid", f"--bridge={BRIDGE}", "--iptables=false",
         f"--userland-proxy-path={UNPACKED}/sbin/docker-proxy",
-    ]  # fmt: skip
-    with (folder / "dockerd.log").open("wb") as log:
+    ])  # fmt: skip
+    with _bridge(), contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        log = stack.enter_context((folder / "dockerd.log").open("wb"))
         process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-    try:
+        stack.callback(process.wait, 30)
+        stack.callback(process.terminate)
         until(lambda: process.poll() is not None or _answers(engine), 30)
         assert process.poll() is None, (folder / "dockerd.log").read_text()
         for archive in (agents_image(), base):
             engine("load", "--quiet", "--input", str(archive))
         yield engine
-    finally:
-        process.terminate()
-        process.wait(30)
-        subprocess.run(["ip", "link", "delete", BRIDGE], check=True)
-        shutil.rmtree(folder, ignore_errors=True)

@@ -5,23 +5,12 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from laptop import Laptop, lent
+from laptop import Laptop
 from rig import COMMAND, kubectl, objects
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, kubeconfig: Path) -> Iterator[Laptop]:
-    if os.geteuid() != 0 and shutil.which("sudo") is None:
-        pytest.skip("laptops need root or sudo")
-    with lent(tmp_path) as made:
-        before = made.rules()
-        yield made
-        assert made.rules() == before
 
 
 def cluster_ip(service: str) -> str:

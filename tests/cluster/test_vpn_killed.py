@@ -11,6 +11,7 @@ import pytest
 
 from laptop import Laptop, lent
 from rig import Telepresence, objects
+from workloads import until
 
 NODE = "10.99.0.1"
 # A laptop has rules of its own; and iptables makes tables that it never removes.
@@ -19,7 +20,10 @@ nft add table ip own
 nft add chain ip own out '{ type filter hook output priority 5 ; }'
 nft add rule ip own out ip daddr 192.0.2.1 counter drop
 for program in iptables ip6tables; do
-    for table in nat mangle; do $program -t $table -N own; $program -t $table -A OUTPUT -j own; done
+    for table in nat mangle; do
+        $program -t $table -N own
+        for hook in OUTPUT PREROUTING; do $program -t $table -A $hook -j own; done
+    done
 done
 """
 
@@ -47,41 +51,31 @@ def processes(laptop: Laptop) -> dict[str, int]:
             "child": child}  # fmt: skip
 
 
-def until_as_before(laptop: Laptop, before: str) -> None:
-    deadline = time.monotonic() + 20
-    while laptop.rules() != before:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize(
-    "victims", ["command", "outer", "inner", "reaper", "child", "command guard"]
+    ("victims", "method"),
+    [(each, "nft") for each in ("command", "outer", "inner", "reaper", "child", "command guard")]
+    + [(each, "nat") for each in ("command", "outer", "inner")],
 )
-def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victims: str) -> None:
-    """By nft; the same with iptables is tests/sockets/test_rules.py."""
+def test_whoever_is_killed_nothing_is_left(laptop: Laptop, victims: str, method: str) -> None:
     before = laptop.rules()
     pod = f"t-vpn-{victims.replace(' ', '-')}-{os.getpid()}"
-    with laptop.running("-n", pod, "--run", "sleep", "60") as process:
-        laptop.wait_log("started")
+    chosen = {"TELEPRESENCE_FIREWALL": method}
+    with laptop.running("-n", pod, "--run", "sleep", "60", env=chosen) as process:
+        said = laptop.wait_log("stage: process started")
+        assert f"rules of method {method} are in place" in said
         found = processes(laptop)
         assert laptop.rules() != before
         for victim in reversed(victims.split()):
             os.kill(found[victim], signal.SIGKILL)
-        until_as_before(laptop, before)
+        until(lambda: laptop.rules() == before, 20)
         code = process.wait(30)
     codes = {"outer": 255, "inner": 255, "child": 137}
     assert code == codes.get(victims, code)
     if "guard" in victims:  # nobody is left who could delete the pod
         assert Telepresence(laptop.directory)("restore").code == 0
-    deadline = time.monotonic() + 30
-    while objects("pods", f"--field-selector=metadata.name={pod}"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: not objects("pods", f"--field-selector=metadata.name={pod}"), 30)
     claims = "cd /run/lock/telepresence-vpn-$(stat -L -c %i /proc/self/ns/net) && ls | grep -v lock"
-    deadline = time.monotonic() + 20
-    while laptop.run("sh", "-c", f"{claims}; true"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: not laptop.run("sh", "-c", f"{claims}; true"), 20)
 
 
 def test_a_killed_guard_disturbs_nobody(laptop: Laptop) -> None:

@@ -1,26 +1,12 @@
 """vpn-tcp beside other networks of the laptop: a company's VPN, and other sessions."""
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from laptop import Laptop, lent
+from laptop import Laptop
 from rig import kubectl, objects
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, kubeconfig: Path) -> Iterator[Laptop]:
-    if os.geteuid() != 0 and shutil.which("sudo") is None:
-        pytest.skip("laptops need root or sudo")
-    with lent(tmp_path) as made:
-        before = made.rules()
-        yield made
-        assert made.rules() == before
-
 
 # The far end of a VPN: a network namespace with a server of the company's.
 COMPANY = """

@@ -12,14 +12,6 @@ from laptop import Laptop, lent
 from rig import Telepresence, kubectl
 
 
-@pytest.fixture
-def laptop(tmp_path: Path, kubeconfig: Path) -> Iterator[Laptop]:
-    with lent(tmp_path) as made:
-        before = made.rules()
-        yield made
-        assert made.rules() == before
-
-
 def cluster_ip(service: str) -> str:
     return str(kubectl("get", "service", service, "-o", "jsonpath={.spec.clusterIP}"))
 

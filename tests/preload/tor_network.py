@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from telepresence.proc import bound_to_us
+
 FAR = "198.18.0.1"  # what the client asks for, and an exit finds on its own loopback
 NAME = "web"
 AUTHORITY, RELAYS = "authority", ("authority", "one", "two")  # a path has three hops
@@ -121,7 +123,8 @@ class Network:
         """The port of the client's SOCKS server, once it has a way to an exit."""
         with contextlib.ExitStack() as stack:
             for name in (*RELAYS, "client"):
-                tor = stack.enter_context(subprocess.Popen(self._argv(name), env=self._environ))
+                words = bound_to_us(self._argv(name))
+                tor = stack.enter_context(subprocess.Popen(words, env=self._environ))
                 stack.callback(tor.terminate)
             self._wait()
             yield self._ports["client"]

@@ -141,7 +141,8 @@ class Api:
             ) as socket:  # fmt: skip
                 yield socket
         except aiohttp.WSServerHandshakeError as exc:
-            raise ApiError(f"HTTP status {exc.status}", status=exc.status, reason="") from exc
+            said = f"the API server refuses it (HTTP status {exc.status})"
+            raise ApiError(said, status=exc.status, reason="") from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise self._unreachable(exc) from exc
 

@@ -95,7 +95,7 @@ def containers(client: str = "docker") -> Finding:
 
 def volumes() -> Finding:
     if why := why_no_fuse():
-        return Finding(EVERY, f"no volumes: {why}", "mend that, or --mount copy", is_limit=True)
+        return Finding(EVERY, f"no volumes: {why}", "--mount copy needs no FUSE", is_limit=True)
     return Finding(EVERY, "volumes can be mounted (FUSE, sshfs)")
 
 

@@ -86,7 +86,7 @@ def test_its_environment_is_read_byte_for_byte(kubeconfig: Callable[..., None]) 
         (Server(), "it runs in no pod of StatefulSet web"),
         (Server("web-1", state="waiting"), "it runs in no pod of StatefulSet web"),
         (Server("web-1", refusal=403), "you may not read them in its pod; 'telepresence rbac'"),
-        (Server("web-1", refusal=500), "HTTP status 500"),
+        (Server("web-1", refusal=500), "the API server refuses it (HTTP status 500)"),
         (Server("web-1", failure='exec: "cat": executable file not found in $PATH'), "no program"),
         (Server("web-1", failure="container is not running"), "container is not running"),
     ],
